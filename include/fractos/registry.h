@@ -1,0 +1,61 @@
+/* The registry: names for capabilities. Services publish, everybody else looks up.
+ *
+ * The registry is one Process of the cluster; a Process reaches it through fos_registry_get(),
+ * whose Request carries the caller's principal, bound by the caller's own Controller. An entry is
+ * gone when its publisher has died, and is not given out while its node cannot be reached.
+ */
+#ifndef FRACTOS_REGISTRY_H
+#define FRACTOS_REGISTRY_H
+
+#include <fractos/fractos.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { FOS_NAME_MAX = 64 }; /* bytes of a name with its final zero: [a-z0-9._/-]+ */
+
+/* Who asks: bound at [0, 64) of the registry's Request by the asking Process's Controller. */
+typedef struct fos_principal {
+	uint32_t node;
+	uint32_t process; /* serial, unique in one epoch of the node */
+	uint32_t uid;     /* of the Process's peer credentials */
+	uint32_t gid;
+	char label[FOS_LABEL_MAX]; /* as the Process calls itself: for people, proves nothing */
+	uint64_t zero[2];
+} fos_principal;
+_Static_assert(sizeof(fos_principal) == FOS_ARG, "the principal fills the provider's part");
+
+/* Immediates at FOS_ARG. PUBLISH: capability 1 is what is published, capability 2 the lease, a
+ * Request whose delivery the publisher keeps open while it lives. LOOKUP and WAIT answer with
+ * capability FOS_CAP_RESULT; LIST answers at FOS_RESULT with names, each zero-terminated, that
+ * follow `name` in sorted order and begin with `prefix`. */
+enum fos_registry_op {
+	FOS_REGISTRY_PUBLISH = 1,
+	FOS_REGISTRY_UNPUBLISH = 2,
+	FOS_REGISTRY_LOOKUP = 3,
+	FOS_REGISTRY_WAIT = 4,
+	FOS_REGISTRY_LIST = 5
+};
+typedef struct fos_registry_args {
+	uint32_t op;
+	uint32_t prefix_len; /* LIST: how many bytes of name are the prefix */
+	char name[FOS_NAME_MAX];
+} fos_registry_args;
+
+/* All of these block. Errors besides those of fos_call(): NOT_FOUND; EXISTS (a living publisher of
+ * another principal has the name); DENIED by policy; INVALID name. */
+FOS_CHECKED fos_status fos_registry_publish(fos_channel *ch, const char *name, fos_cap cap);
+FOS_CHECKED fos_status fos_registry_unpublish(fos_channel *ch, const char *name);
+FOS_CHECKED fos_status fos_registry_lookup(fos_channel *ch, const char *name, fos_cap *out);
+/* Waits until the name is published, at most `time` ns: TIMED_OUT. */
+FOS_CHECKED fos_status fos_registry_wait(fos_channel *ch, const char *name, uint64_t time,
+										 fos_cap *out);
+/* Calls each() for every name with the prefix, in sorted order. */
+FOS_CHECKED fos_status fos_registry_list(fos_channel *ch, const char *prefix,
+										 void (*each)(const char *name, void *arg), void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
