@@ -146,15 +146,20 @@
 
 /* ------------------------------------------------------------------ the attach dialogue
  * One SOCK_SEQPACKET packet each. Header: struct wire_record (cookie 0). ATTACH first; then
- * CHANNEL and SEGMENT as often as wanted. Answers carry descriptors as ancillary data: OPENED a
- * memfd with the two rings and two eventfds (to the Controller, to the Process); MAPPED a memfd. */
+ * CHANNEL, SEGMENT and CLOSE as often as wanted, one at a time: the answer comes before the next
+ * is sent. Answers carry descriptors as ancillary data: OPENED a memfd with the two rings and two
+ * doorbells, an eventfd that the Process writes and a descriptor that it only reads (8 bytes a
+ * ring; a pipe's end, for whoever shares an eventfd can make its other writers block); MAPPED a
+ * memfd. A refusal carries none. */
 #define WIRE_ATTACHES(X)                                                      \
 	X(ATTACH, attach, 128, NONE, "a Process introduces itself")               \
 	X(ATTACHED, attached, 129, NONE, "welcome, or the status of the refusal") \
 	X(CHANNEL, channel, 130, NONE, "a channel, please")                       \
 	X(OPENED, opened, 131, NONE, "a channel's rings and doorbells")           \
 	X(SEGMENT, segment, 132, NONE, "a segment of arena, please")              \
-	X(MAPPED, mapped, 133, NONE, "a segment's descriptor")
+	X(MAPPED, mapped, 133, NONE, "a segment's descriptor")                    \
+	X(CLOSE, close, 134, NONE, "a channel is not used any more")              \
+	X(CLOSED, closed, 135, NONE, "the channel is gone")
 
 #define WIRE_ATTACH_ATTACH(F) F(u32, version, ANY) F(u32, zero, ZERO) F(label, label, ANY)
 #define WIRE_ATTACH_ATTACHED(F)                                                      \
@@ -165,5 +170,7 @@
 #define WIRE_ATTACH_OPENED(F)  F(u32, status, STATUS) F(u32, channel, ANY) F(u64, ring_bytes, ANY)
 #define WIRE_ATTACH_SEGMENT(F) F(u64, length, ANY)
 #define WIRE_ATTACH_MAPPED(F)  F(u32, status, STATUS) F(u32, segment, ANY) F(u64, length, ANY)
+#define WIRE_ATTACH_CLOSE(F)   F(u32, channel, ANY) F(u32, zero, ZERO)
+#define WIRE_ATTACH_CLOSED(F)  F(u32, status, STATUS) F(u32, zero, ZERO)
 
 #endif
