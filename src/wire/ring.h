@@ -44,9 +44,12 @@ struct ring {
 
 void ring_init(struct ring *ring, void *page, void *bytes, uint64_t size);
 
-/* Producer. ring_reserve gives room for a record of `size` bytes (multiple of 8) or NULL when the
- * ring is full; ring_publish makes all reserved records visible and says whether the consumer
- * sleeps and its doorbell must be rung. */
+/* Whether a consumer found nonsense in it: from then on it reads nothing. */
+bool ring_broken(const struct ring *ring);
+
+/* Producer. ring_reserve gives room for a record of `size` bytes (multiple of 8, at most
+ * RING_RECORD_MAX and half of the area) or NULL when the ring is full; ring_publish makes all
+ * reserved records visible and says whether the consumer sleeps and its doorbell must be rung. */
 void *ring_reserve(struct ring *ring, uint32_t size);
 bool ring_publish(struct ring *ring);
 /* Declares that the producer waits for room; false: there is room now. */

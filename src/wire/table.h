@@ -6,7 +6,8 @@
  * padding byte is a field named zero* and must be zero. Numbers are never reused.
  *
  * A record is a fixed part, written here as fields F(type, name, check), and for some a tail.
- * Checks: ANY; ZERO; BOOL; STATUS (a known status); MAX(n): at most n; MIN1: not 0.
+ * Checks: ANY; ZERO; BOOL; STATUS (a known status); MAX(n): at most n; MIN1: not 0;
+ * LABEL: printable text, its zero and zeros behind it.
  * Tails: NONE; ARGS (a table of arguments, args.h); BYTES (as many as a field says); PARTS
  * (deliveries: ranges, capabilities, exception, immediates).
  */
@@ -114,7 +115,8 @@
 #define WIRE_MESSAGE_COPY(F) \
 	F(u64, copy, ANY) F(u64, trace, ANY) F(u64, span, ANY) F(u64, time_left, ANY)
 /* offset: of this slice in the copy; after the table of arguments (in every slice, with entries
- * only in the first) come `length` bytes. Without `then`, the end is told to node `asker` (its
+ * only in the first) come `length` bytes, not padded: the only message whose size need not be a
+ * multiple of 8. Without `then`, the end is told to node `asker` (its
  * epoch asker_epoch, its number of the copy in `copy`). stream: the sender's number of this
  * transfer. base: offset in the object; total: bytes of the whole copy. */
 #define WIRE_MESSAGE_DATA(F)                                                             \
@@ -161,11 +163,11 @@
 	X(CLOSE, close, 134, NONE, "a channel is not used any more")              \
 	X(CLOSED, closed, 135, NONE, "the channel is gone")
 
-#define WIRE_ATTACH_ATTACH(F) F(u32, version, ANY) F(u32, zero, ZERO) F(label, label, ANY)
+#define WIRE_ATTACH_ATTACH(F) F(u32, version, ANY) F(u32, zero, ZERO) F(label, label, LABEL)
 #define WIRE_ATTACH_ATTACHED(F)                                                      \
 	F(u32, version, ANY)                                                             \
 	F(u32, status, STATUS) F(u64, epoch, ANY) F(u32, node, ANY) F(u32, process, ANY) \
-		F(label, node_name, ANY)
+		F(label, node_name, LABEL)
 #define WIRE_ATTACH_CHANNEL(F)
 #define WIRE_ATTACH_OPENED(F)  F(u32, status, STATUS) F(u32, channel, ANY) F(u64, ring_bytes, ANY)
 #define WIRE_ATTACH_SEGMENT(F) F(u64, length, ANY)

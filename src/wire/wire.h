@@ -190,18 +190,20 @@ bool wire_parse_exception(const uint8_t *bytes, size_t size, const struct wire_e
 						  const uint8_t **detail, size_t *used);
 
 /* Checks a record's or message's header, size and fixed fields, and that its tail is well formed
- * (the args, exception, and lengths fill the size exactly). Bytes are aligned to 8. */
+ * (the args, exception, and lengths fill the size exactly). Bytes are aligned to 8. Not checked,
+ * since what they name is known to the core alone: slots, and the capability fields of a call's
+ * fixed part, which may be WIRE_IN_CALL | n with any n. */
 bool wire_check_call(const uint8_t *bytes, size_t size);
 bool wire_check_answer(const uint8_t *bytes, size_t size);
 bool wire_check_attach(const uint8_t *bytes, size_t size);
 bool wire_check_message(const uint8_t *bytes, size_t size);
 
-/* What the tail of a checked call with ARGS, or of a checked message, holds. */
+/* What the tail of a checked call or message holds; all zero where it has none. */
 struct wire_tail {
 	const struct wire_exception *exception; /* NULL: none */
 	const uint8_t *detail;
 	struct wire_args_view args;
-	const uint8_t *data; /* DATA: its bytes */
+	const uint8_t *data; /* DATA: its bytes; the call FAIL: its text, not zero-terminated */
 	size_t data_len;
 };
 void wire_call_tail(const uint8_t *bytes, struct wire_tail *out);
