@@ -25,7 +25,10 @@ enum fos_blk_op {
 	FOS_BLK_DELETE = 2, /* name; its Requests answer REVOKED from then on */
 	FOS_BLK_OPEN = 3,   /* name, flags; result fos_blk_info at FOS_RESULT, capabilities from
 						   FOS_CAP_RESULT: read, write, flush (those that flags ask for) */
-	FOS_BLK_LIST = 4    /* name: where to go on; result: fos_blk_info array, sorted by name */
+	FOS_BLK_LIST = 4,   /* name: where to go on; result: fos_blk_info array, sorted by name */
+	FOS_BLK_WATCH = 5   /* name: a lease: the delivery stays open while the service lives and the
+						   volume exists, so that on_error tells its holder at once of the death
+						   (PEER_LOST) or of a DELETE (REVOKED). NOT_FOUND: no such volume */
 };
 enum fos_blk_open { FOS_BLK_READ = 1, FOS_BLK_WRITE = 2, FOS_BLK_EXCLUSIVE = 4 };
 typedef struct fos_blk_args {
