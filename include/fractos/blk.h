@@ -30,7 +30,12 @@ enum fos_blk_op {
 						   volume exists, so that on_error tells its holder at once of the death
 						   (PEER_LOST) or of a DELETE (REVOKED). NOT_FOUND: no such volume */
 };
+/* EXCLUSIVE: nobody else opens the volume while the opener lives, which a lease tells: capability
+ * FOS_BLK_LEASE of OPEN, a Request whose delivery the opener keeps open. When that ends, what was
+ * opened with it answers REVOKED. fos_blk_open() keeps it on the channel that opens. What was
+ * opened before without EXCLUSIVE is not taken back. */
 enum fos_blk_open { FOS_BLK_READ = 1, FOS_BLK_WRITE = 2, FOS_BLK_EXCLUSIVE = 4 };
+enum { FOS_BLK_LEASE = 2 };
 typedef struct fos_blk_args {
 	uint32_t op;
 	uint32_t flags;

@@ -29,7 +29,9 @@ _Static_assert(sizeof(fos_principal) == FOS_ARG, "the principal fills the provid
 /* Immediates at FOS_ARG. PUBLISH: capability 1 is what is published, capability 2 the lease, a
  * Request whose delivery the publisher keeps open while it lives. LOOKUP and WAIT answer with
  * capability FOS_CAP_RESULT; LIST answers at FOS_RESULT with names, each zero-terminated, that
- * follow `name` in sorted order and begin with `prefix`. */
+ * begin with the prefix and follow `name` in sorted order (where `name` is the prefix: with it).
+ * A page of the list has at most FOS_REGISTRY_PAGE bytes; one with room for another name of
+ * FOS_NAME_MAX bytes is the last. */
 enum fos_registry_op {
 	FOS_REGISTRY_PUBLISH = 1,
 	FOS_REGISTRY_UNPUBLISH = 2,
@@ -37,6 +39,10 @@ enum fos_registry_op {
 	FOS_REGISTRY_WAIT = 4,
 	FOS_REGISTRY_LIST = 5
 };
+enum { FOS_REGISTRY_CAP = 1, FOS_REGISTRY_LEASE = 2, FOS_REGISTRY_PAGE = 4096 };
+/* What the registry invokes a lease with: a uint32_t at FOS_ARG. HOLD: keep this delivery open
+ * instead of an earlier one; RELEASE: the entry is gone, the lease is over. */
+enum fos_registry_lease { FOS_REGISTRY_HOLD = 1, FOS_REGISTRY_RELEASE = 2 };
 typedef struct fos_registry_args {
 	uint32_t op;
 	uint32_t prefix_len; /* LIST: how many bytes of name are the prefix */
