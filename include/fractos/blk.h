@@ -25,8 +25,11 @@ enum fos_blk_op {
 	FOS_BLK_DELETE = 2, /* name; its Requests answer REVOKED from then on */
 	FOS_BLK_OPEN = 3,   /* name, flags; result fos_blk_info at FOS_RESULT, capabilities from
 						   FOS_CAP_RESULT: read, write, flush (comes with write) */
-	FOS_BLK_LIST = 4    /* name: where to go on behind; result: fos_blk_info array, sorted by
+	FOS_BLK_LIST = 4,   /* name: where to go on behind; result: fos_blk_info array, sorted by
 						   name, at most FOS_BLK_LIST_MAX; fewer: the list is over */
+	FOS_BLK_WATCH = 5   /* name: a lease: the delivery stays open while the service lives and the
+						   volume exists, so that on_error tells its holder at once of the death
+						   (PEER_LOST) or of a DELETE (REVOKED). NOT_FOUND: no such volume */
 };
 enum { FOS_BLK_LIST_MAX = 48 };
 /* EXCLUSIVE: nobody else opens the volume while the opener lives, which a lease tells: capability
