@@ -1,0 +1,343 @@
+/* `fractos up`, `down`, `restart`, `stop`, `start`, `exec`: what acts on a whole cluster or on its
+ * programs through the supervisor. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tools.h"
+
+static const char default_name[] = "faces";
+
+/* Takes --cluster NAME and --help out of the arguments; the others stay. -1: go on, else the exit
+ * status. */
+static int common(int *argc, char **argv, const char **name, const char *usage)
+{
+	int out = 1;
+	*name = default_name;
+	for (int i = 1; i < *argc; i++) {
+		if (!strcmp(argv[i], "--help")) {
+			fputs(usage, stdout);
+			return 0;
+		}
+		if (!strcmp(argv[i], "--cluster") && i + 1 < *argc)
+			*name = argv[++i];
+		else
+			argv[out++] = argv[i];
+	}
+	*argc = out;
+	argv[out] = NULL;
+	if (cluster_name_valid(*name))
+		return -1;
+	complain("a cluster's name is 1 to %d of [a-z0-9-]", NAME_LEN - 1);
+	return 2;
+}
+
+int command_up(int argc, char **argv)
+{
+	static const char usage[] =
+		"usage: fractos up [OPTION...]\nStarts four nodes (app, fs, storage, gpu) on this machine: "
+		"a "
+		"Controller and\nservices each, supervised, started again when they die.\n\n"
+		"  --cluster NAME   (faces) its name\n"
+		"  --no-netns       nodes are loopback ports; the default without root\n"
+		"  --rate RATE      shape every node's link: 10gbit, 1gbit, 500mbit, none\n"
+		"  --data DIR       keep volumes and metadata there; default: removed by `down`\n"
+		"  --no-respawn     programs that die stay dead\n";
+	static const struct option options[] = {{"no-netns", no_argument, NULL, 'n'},
+											{"rate", required_argument, NULL, 'r'},
+											{"data", required_argument, NULL, 'd'},
+											{"no-respawn", no_argument, NULL, 's'},
+											{NULL, 0, NULL, 0}};
+	struct cluster cluster;
+	const char *name;
+	int c, end = common(&argc, argv, &name, usage);
+
+	if (end >= 0)
+		return end;
+	cluster_describe(&cluster, name);
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 'n')
+			cluster.netns = false;
+		else if (c == 's')
+			cluster.respawn = false;
+		else if (c == 'd') {
+			if (!realpath(optarg, cluster.data)) {
+				complain("--data %s: %s", optarg, strerror(errno));
+				return 1;
+			}
+			cluster.own_data = false;
+		} else if (c != 'r' || !parse_rate(optarg, &cluster.rate)) {
+			if (c == 'r')
+				complain("--rate takes 10gbit, 1gbit, 500mbit or none");
+			return 2;
+		}
+	}
+	if (cluster.rate != 0 && !cluster.netns) {
+		complain("--rate needs network namespaces (root, and not --no-netns)");
+		return 2;
+	}
+	if (cluster_start(&cluster, false, false) < 0)
+		return 1;
+	printf("the cluster \"%s\" is up; its files are in %s\n", name, cluster.dir);
+	return 0;
+}
+
+int command_down(int argc, char **argv)
+{
+	struct cluster cluster;
+	char answer[400];
+	const char *name;
+	int end = common(&argc, argv, &name, "usage: fractos down [--cluster NAME]\n");
+
+	if (end >= 0)
+		return end;
+	cluster_describe(&cluster, name);
+	if (!control(&cluster, "down", answer, sizeof answer)) {
+		if (access(cluster.dir, F_OK) != 0) {
+			complain("no cluster \"%s\" is up", name);
+			return 1;
+		}
+		/* Its supervisor was killed: the programs went with it, the files are left. */
+		cluster_remove(&cluster);
+		printf("removed what the cluster \"%s\" had left\n", name);
+		return 0;
+	}
+	printf("the cluster \"%s\" is down\n", name);
+	return 0;
+}
+
+int command_restart(int argc, char **argv)
+{
+	static const char usage[] =
+		"usage: fractos restart|stop|start NODE/PROGRAM [--cluster NAME]\n"
+		"Programs: NODE/fractosd of each node, fs/registry, storage/blk, gpu/gpu, fs/fs.\n"
+		"Returns when the program serves again.\n";
+	struct cluster cluster;
+	char command[128], answer[400];
+	const char *name, *verb = argv[0];
+	int end = common(&argc, argv, &name, usage);
+
+	if (end >= 0)
+		return end;
+	if (argc != 2) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	cluster_describe(&cluster, name);
+	format(command, sizeof command, "%s %s", verb, argv[1]);
+	if (!control(&cluster, command, answer, sizeof answer)) {
+		complain("no cluster \"%s\" is up", name);
+		return 1;
+	}
+	if (!strncmp(answer, "ok", 2))
+		return 0;
+	complain("%s", answer);
+	return 1;
+}
+
+/* Finds NODE=PATH in the supervisor's answer and enters that namespace. */
+static bool enter(const struct cluster *cluster, const char *node)
+{
+	char answer[1024], key[NAME_LEN + 2], path[64];
+
+	if (!control(cluster, "namespaces", answer, sizeof answer))
+		return false;
+	format(key, sizeof key, " %s=", node);
+	const char *at = strstr(answer, key);
+	if (!at)
+		return true; /* nodes are loopback ports */
+	if (sscanf(at + strlen(key), "%63s", path) != 1)
+		return false;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd >= 0 && setns(fd, CLONE_NEWNET) == 0;
+}
+
+int command_exec(int argc, char **argv)
+{
+	static const char usage[] =
+		"usage: fractos exec [--cluster NAME] NODE COMMAND [ARGUMENT...]\n"
+		"Runs the command in the node's network, with FRACTOS_SOCKET set to its Controller.\n";
+	struct cluster cluster;
+	const char *name;
+	/* Only what stands before COMMAND is ours. */
+	int own = 1;
+	while (own < argc && argv[own][0] == '-')
+		own += !strcmp(argv[own], "--cluster") ? 2 : 1;
+	int head = own < argc ? own : argc;
+	char *saved = argv[head];
+	int end = common(&head, argv, &name, usage);
+	if (end >= 0)
+		return end;
+	if (own + 1 >= argc) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	argv[own] = saved;
+	const struct node *node =
+		cluster_load(&cluster, name) ? cluster_node(&cluster, argv[own]) : NULL;
+	if (!node || !enter(&cluster, node->name)) {
+		complain("no node \"%s\" in a running cluster \"%s\"", argv[own], name);
+		return 1;
+	}
+	setenv("FRACTOS_SOCKET", node->socket, 1);
+	execvp(argv[own + 1], argv + own + 1);
+	complain("cannot run %s: %s", argv[own + 1], strerror(errno));
+	return 127;
+}
+
+/* ------------------------------------------------------------------ run */
+
+struct run_options {
+	bool keep, no_netns;
+	uint64_t rate;
+	const char *name;
+	char *pass[64]; /* the job's own arguments */
+	unsigned pass_count;
+};
+
+static const char run_usage[] =
+	"usage: fractos run [OPTION...]\n"
+	"Enrols a gallery of faces in the cluster's file system and verifies probes against it: "
+	"storage\n"
+	"puts the bytes straight into GPU memory, the kernel starts, its end answers the client. The\n"
+	"same work is done in four ways, side by side. Uses the cluster NAME if it is up; otherwise\n"
+	"starts one, and stops it at the end.\n\n"
+	"  --cluster NAME   (faces)\n"
+	"  --keep           leave the cluster up\n"
+	"  --no-netns       nodes are loopback ports; the default without root\n"
+	"  --rate RATE      10gbit, 1gbit or none: shapes every node's link\n\n"
+	"All other options are the job's:\n\n";
+
+static bool take_own_options(int argc, char **argv, struct run_options *out)
+{
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--keep"))
+			out->keep = true;
+		else if (!strcmp(argv[i], "--no-netns"))
+			out->no_netns = true;
+		else if (!strcmp(argv[i], "--cluster") && i + 1 < argc)
+			out->name = argv[++i];
+		else if (!strcmp(argv[i], "--rate") && i + 1 < argc) {
+			if (!parse_rate(argv[++i], &out->rate)) {
+				complain("--rate takes 10gbit, 1gbit, 500mbit or none");
+				return false;
+			}
+		} else if (out->pass_count < 60)
+			out->pass[out->pass_count++] = argv[i];
+	}
+	if (out->name && !cluster_name_valid(out->name)) {
+		complain("a cluster's name is 1 to %d of [a-z0-9-]", NAME_LEN - 1);
+		return false;
+	}
+	return true;
+}
+
+/* The job, in the app node's network, told where the recorders and interfaces are. */
+static int run_job(const struct cluster *cluster, const struct run_options *options)
+{
+	char path[PATH_LEN * 2], answer[1024], text[2 * NODES_MAX][PATH_LEN + NAME_LEN + 16];
+	char *argv[64 + 4 * NODES_MAX + 2];
+	unsigned n = 0, t = 0;
+	int status;
+
+	if (!program_path("fractos-faceverify", path, sizeof path)) {
+		complain("fractos-faceverify is not installed");
+		return 1;
+	}
+	argv[n++] = path;
+	bool have = control(cluster, "namespaces", answer, sizeof answer);
+	for (unsigned i = 0; i < cluster->node_count; i++) {
+		const struct node *node = &cluster->nodes[i];
+		char key[NAME_LEN + 2], where[64];
+		format(text[t], sizeof text[t], "%s=%s", node->name, node->recorder);
+		argv[n++] = (char *)(uintptr_t) "--recorder";
+		argv[n++] = text[t++];
+		format(key, sizeof key, " %s=", node->name);
+		const char *at = have ? strstr(answer, key) : NULL;
+		if (at && sscanf(at + strlen(key), "%63s", where) == 1) {
+			format(text[t], sizeof text[t], "%s=eth0@%s", node->name, where);
+			argv[n++] = (char *)(uintptr_t) "--netdev";
+			argv[n++] = text[t++];
+		}
+	}
+	for (unsigned i = 0; i < options->pass_count; i++)
+		argv[n++] = options->pass[i];
+	argv[n] = NULL;
+
+	pid_t child = fork();
+	if (child == 0) {
+		const struct node *node = cluster_node(cluster, "app");
+		sigset_t none;
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		if (!node || !enter(cluster, "app"))
+			_exit(126);
+		setenv("FRACTOS_SOCKET", node->socket, 1);
+		execv(path, argv);
+		_exit(127);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		return 1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int run_help(void)
+{
+	char path[PATH_LEN * 2];
+	fputs(run_usage, stdout);
+	fflush(stdout);
+	if (program_path("fractos-faceverify", path, sizeof path))
+		execl(path, path, "--help", (char *)NULL);
+	return 1;
+}
+
+int command_run(int argc, char **argv)
+{
+	struct run_options options = {.pass_count = 0};
+	struct cluster cluster;
+	char name[NAME_LEN], answer[400];
+
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--help"))
+			return run_help();
+	if (!take_own_options(argc, argv, &options))
+		return 2;
+	format(name, sizeof name, "%s", options.name ? options.name : default_name);
+	cluster_describe(&cluster, name);
+	if (cluster_alive(&cluster) && cluster_load(&cluster, name)) {
+		if (options.rate != 0 || options.no_netns) {
+			complain("the cluster \"%s\" is up already: --rate and --no-netns come too late", name);
+			return 2;
+		}
+		return run_job(&cluster, &options);
+	}
+	if (!options.name && !options.keep)
+		format(name, sizeof name, "run-%d", (int)getpid());
+	cluster_describe(&cluster, name);
+	cluster.netns = cluster.netns && !options.no_netns;
+	cluster.rate = options.rate;
+	if (cluster.rate != 0 && !cluster.netns) {
+		complain("--rate needs network namespaces (root, and not --no-netns)");
+		return 2;
+	}
+	/* The terminal's Ctrl-C reaches the job; we live on to take the cluster down. */
+	signal(SIGINT, SIG_IGN);
+	pid_t supervisor = cluster_start(&cluster, !options.keep, false);
+	if (supervisor < 0)
+		return 1;
+	int status = cluster_load(&cluster, name) ? run_job(&cluster, &options) : 1;
+	if (options.keep) {
+		printf("the cluster \"%s\" stays up; `fractos down` stops it\n", name);
+		return status;
+	}
+	control(&cluster, "down", answer, sizeof answer);
+	waitpid(supervisor, NULL, 0);
+	return status;
+}

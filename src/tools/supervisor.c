@@ -1,0 +1,604 @@
+/* The supervisor of a cluster: one process that holds its namespaces, starts its programs in waves,
+ * starts again what dies, answers on a control socket, and takes everything down at the end.
+ *
+ * Life of a program:  OFF -> STARTING (spawned, "ready" awaited on its stdout) -> SERVING
+ *                     any -> OFF when it exits; -> STARTING again by respawn or "start"
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tools.h"
+
+enum state { OFF, STARTING, SERVING };
+
+enum {
+	READY_TIMEOUT_S = 30, /* from spawn to "ready" */
+	STOP_TIMEOUT_S = 5,   /* from SIGTERM to SIGKILL */
+	RESPAWN_MAX = 5,      /* deaths within RESPAWN_WINDOW_S until a program is given up */
+	RESPAWN_WINDOW_S = 10,
+	CLIENTS_MAX = 8
+};
+#define SECOND 1000000000ull
+
+struct running {
+	enum state state;
+	pid_t pid;
+	int ready;        /* read end of its stdout while STARTING, else -1 */
+	uint64_t since;   /* ns: of the spawn */
+	uint64_t respawn; /* ns: when to start it again; 0: not */
+	unsigned deaths;  /* in the window */
+	uint64_t window;  /* ns: its begin */
+	bool held;        /* stopped by command: not started again */
+	bool restarting;  /* stopped by command: started again at once */
+};
+
+struct client { /* of the control socket; waits until its program serves */
+	int fd;
+	int program; /* -1: no wait */
+};
+
+struct supervisor {
+	struct cluster *cluster;
+	struct network network;
+	struct running running[PROGRAMS];
+	struct client clients[CLIENTS_MAX];
+	int signals, control, report;
+	int wave; /* programs of waves up to this one may run */
+	bool up;  /* all have served once */
+	bool stopping;
+	char why[256]; /* the first failure */
+};
+
+/* ------------------------------------------------------------------ programs */
+
+/* In the child: into the node's namespace, its log as stderr, the pipe as stdout. */
+static _Noreturn void become(const struct supervisor *s, unsigned i, int out, pid_t parent)
+{
+	const struct program *program = &programs[i];
+	const struct cluster *cluster = s->cluster;
+	const char *argv[24];
+	char text[PATH_LEN * 2], path[PATH_LEN * 2], log[PATH_LEN * 2];
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(1);
+	setsid();
+	format(log, sizeof log, "%s/%s/%s.log", cluster->dir, program->node, program->name);
+	int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		dup2(fd, STDERR_FILENO);
+	dup2(out, STDOUT_FILENO);
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	dup2(null, STDIN_FILENO);
+	for (unsigned n = 0; n < cluster->node_count; n++) {
+		if (strcmp(cluster->nodes[n].name, program->node) != 0)
+			continue;
+		setenv("FRACTOS_SOCKET", cluster->nodes[n].socket, 1);
+		if (cluster->netns && setns(s->network.nodes[n], CLONE_NEWNET) != 0)
+			_exit(126);
+	}
+	program_argv(cluster, program, argv, text, sizeof text);
+	if (program_path(program->file, path, sizeof path))
+		execv(path, (char *const *)(uintptr_t)argv);
+	fprintf(stderr, "fractos: cannot run %s: %s\n", program->file, strerror(errno));
+	_exit(127);
+}
+
+static void say(struct supervisor *s, const char *line)
+{
+	if (s->report >= 0)
+		dprintf(s->report, "%s\n", line);
+}
+
+static void fail(struct supervisor *s, const char *why)
+{
+	char line[320];
+	if (s->why[0] == 0)
+		format(s->why, sizeof s->why, "%s", why);
+	if (!s->up) {
+		format(line, sizeof line, "failed: %s", why);
+		say(s, line);
+		s->stopping = true;
+	}
+}
+
+static void start_program(struct supervisor *s, unsigned i)
+{
+	struct running *r = &s->running[i];
+	int out[2];
+	pid_t self = getpid();
+
+	r->respawn = 0;
+	r->held = false;
+	if (r->state != OFF)
+		return;
+	if (pipe2(out, O_CLOEXEC) != 0) {
+		fail(s, "no descriptors left");
+		return;
+	}
+	r->pid = fork();
+	if (r->pid == 0)
+		become(s, i, out[1], self);
+	close(out[1]);
+	if (r->pid < 0) {
+		close(out[0]);
+		fail(s, "cannot fork");
+		return;
+	}
+	r->ready = out[0];
+	r->state = STARTING;
+	r->since = clock_ns();
+}
+
+/* The last line of a program's log, to be shown where it did not come up. */
+static void last_line(const struct supervisor *s, unsigned i, char *out, size_t size)
+{
+	char path[PATH_LEN * 2], line[256];
+	out[0] = 0;
+	format(path, sizeof path, "%s/%s/%s.log", s->cluster->dir, programs[i].node, programs[i].name);
+	FILE *file = fopen(path, "re");
+	while (file && fgets(line, sizeof line, file)) {
+		line[strcspn(line, "\n")] = 0;
+		format(out, size, "%s", line);
+	}
+	if (file)
+		fclose(file);
+}
+
+static void answer_waiting(struct supervisor *s, int program, const char *text)
+{
+	for (int c = 0; c < CLIENTS_MAX; c++) {
+		struct client *client = &s->clients[c];
+		if (client->fd >= 0 && client->program == program) {
+			dprintf(client->fd, "%s\n", text);
+			close(client->fd);
+			client->fd = -1;
+		}
+	}
+}
+
+static void program_ended(struct supervisor *s, unsigned i, int status)
+{
+	struct running *r = &s->running[i];
+	enum state before = r->state;
+	char line[256], why[480];
+	uint64_t now = clock_ns();
+
+	if (r->ready >= 0)
+		close(r->ready);
+	r->ready = -1;
+	r->state = OFF;
+	if (s->stopping || r->held)
+		return;
+	if (r->restarting) {
+		r->restarting = false;
+		r->respawn = now;
+		return;
+	}
+	if (before == STARTING) {
+		last_line(s, i, line, sizeof line);
+		format(why, sizeof why, "%s on node %s did not start: %s", programs[i].file,
+			   programs[i].node, line[0] ? line : "it ended at once");
+		if (!s->up) {
+			fail(s, why);
+			return;
+		}
+	} else {
+		format(why, sizeof why, "%s on node %s ended (%s %d)", programs[i].file, programs[i].node,
+			   WIFSIGNALED(status) ? "signal" : "status",
+			   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	}
+	say(s, why);
+	if (!s->cluster->respawn)
+		return;
+	if (now - r->window > RESPAWN_WINDOW_S * SECOND) {
+		r->window = now;
+		r->deaths = 0;
+	}
+	if (++r->deaths > RESPAWN_MAX) {
+		format(why, sizeof why, "failed: %s on node %s ends again and again; given up",
+			   programs[i].file, programs[i].node);
+		say(s, why);
+		answer_waiting(s, (int)i, why);
+		return;
+	}
+	/* At once the first time, then with growing distance. */
+	r->respawn = now + (r->deaths - 1) * (SECOND / 5);
+}
+
+/* Whether what program i needs on its way up is serving: all of the waves before it on its node,
+ * and at the first start all waves before it anywhere. */
+static bool may_start(const struct supervisor *s, unsigned i)
+{
+	for (unsigned p = 0; p < program_count; p++) {
+		if (programs[p].wave >= programs[i].wave || s->running[p].state == SERVING)
+			continue;
+		if (!s->up || !strcmp(programs[p].node, programs[i].node))
+			return false;
+	}
+	return true;
+}
+
+static void start_what_may(struct supervisor *s)
+{
+	uint64_t now = clock_ns();
+	for (unsigned i = 0; i < program_count; i++) {
+		struct running *r = &s->running[i];
+		if (r->state == OFF && r->respawn != 0 && r->respawn <= now && may_start(s, i))
+			start_program(s, i);
+	}
+}
+
+static void program_ready(struct supervisor *s, unsigned i)
+{
+	char text[64];
+	struct running *r = &s->running[i];
+	ssize_t n = read(r->ready, text, sizeof text - 1);
+
+	if (n <= 0) {
+		if (n == 0 || errno != EINTR) {
+			close(r->ready); /* it closed its stdout or ended; SIGCHLD says the rest */
+			r->ready = -1;
+		}
+		return;
+	}
+	text[n] = 0;
+	if (!strstr(text, "ready"))
+		return;
+	close(r->ready);
+	r->ready = -1;
+	r->state = SERVING;
+	answer_waiting(s, (int)i, "ok");
+	unsigned serving = 0;
+	for (unsigned p = 0; p < program_count; p++)
+		serving += s->running[p].state == SERVING;
+	if (!s->up) {
+		format(text, sizeof text, "started %u of %u", serving, program_count);
+		say(s, text);
+		if (serving == program_count) {
+			s->up = true;
+			say(s, "up");
+		}
+	}
+}
+
+static void reap(struct supervisor *s)
+{
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (unsigned i = 0; i < program_count; i++)
+			if (s->running[i].state != OFF && s->running[i].pid == pid)
+				program_ended(s, i, status);
+}
+
+/* ------------------------------------------------------------------ control socket */
+
+static int find_program(const char *name)
+{
+	for (unsigned i = 0; i < program_count; i++) {
+		size_t n = strlen(programs[i].node);
+		if (!strncmp(name, programs[i].node, n) && name[n] == '/' &&
+			!strcmp(name + n + 1, programs[i].name))
+			return (int)i;
+	}
+	return -1;
+}
+
+/* One packet: "ok", then NODE=PATH of each node's namespace. */
+static void list_namespaces(struct supervisor *s, int fd)
+{
+	char line[1024];
+	size_t used = 2;
+
+	format(line, sizeof line, "ok");
+	for (unsigned i = 0; i < s->cluster->node_count && s->cluster->netns; i++) {
+		format(line + used, sizeof line - used, " %s=/proc/%d/fd/%d", s->cluster->nodes[i].name,
+			   (int)getpid(), s->network.nodes[i]);
+		used += strlen(line + used);
+	}
+	dprintf(fd, "%s\n", line);
+}
+
+/* Handles one command; true: answered, the connection can be closed. */
+static bool obey(struct supervisor *s, struct client *client, const char *command)
+{
+	char verb[16] = "", name[64] = "";
+	if (sscanf(command, "%15s %63s", verb, name) < 1)
+		return true;
+	if (!strcmp(verb, "namespaces")) {
+		list_namespaces(s, client->fd);
+		return true;
+	}
+	if (!strcmp(verb, "down")) {
+		s->stopping = true;
+		client->program = -2; /* answered when everything is gone */
+		return false;
+	}
+	int i = find_program(name);
+	if (i < 0) {
+		dprintf(client->fd, "failed: no program \"%s\"; say NODE/PROGRAM, as in gpu/gpu\n", name);
+		return true;
+	}
+	struct running *r = &s->running[i];
+	if (!strcmp(verb, "stop") || !strcmp(verb, "restart")) {
+		r->held = !strcmp(verb, "stop");
+		if (r->state != OFF)
+			kill(r->pid, SIGTERM);
+		if (r->held) {
+			dprintf(client->fd, "ok\n");
+			return true;
+		}
+		r->restarting = r->state != OFF;
+		r->respawn = 1;
+	} else if (!strcmp(verb, "start")) {
+		if (r->state == SERVING) {
+			dprintf(client->fd, "ok\n");
+			return true;
+		}
+		r->held = false;
+		r->respawn = 1;
+	} else {
+		dprintf(client->fd, "failed: no command \"%s\"\n", verb);
+		return true;
+	}
+	r->deaths = 0;
+	client->program = i; /* answered when it serves */
+	return false;
+}
+
+static void accept_client(struct supervisor *s)
+{
+	char command[128];
+	struct timeval patience = {.tv_usec = 200000};
+	int fd = accept4(s->control, NULL, NULL, SOCK_CLOEXEC);
+	if (fd < 0)
+		return;
+	/* Whoever connects sends at once; a silent one must not hold us up. */
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	ssize_t n = recv(fd, command, sizeof command - 1, 0);
+	for (int c = 0; c < CLIENTS_MAX && n > 0; c++) {
+		struct client *client = &s->clients[c];
+		if (client->fd >= 0)
+			continue;
+		command[n] = 0;
+		client->fd = fd;
+		client->program = -1;
+		if (obey(s, client, command)) {
+			close(fd);
+			client->fd = -1;
+		}
+		return;
+	}
+	close(fd);
+}
+
+static int open_control(const struct cluster *cluster)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	format(address.sun_path, sizeof address.sun_path, "%.90s/control", cluster->dir);
+	unlink(address.sun_path);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
+		listen(fd, 8) != 0) {
+		complain("cannot listen at %s: %s", address.sun_path, strerror(errno));
+		return -1;
+	}
+	return fd;
+}
+
+/* ------------------------------------------------------------------ the loop and the end */
+
+/* One turn: waits for a signal, a command, a "ready", a death or a time. */
+static void turn(struct supervisor *s)
+{
+	struct pollfd fds[2 + PROGRAMS];
+	unsigned who[2 + PROGRAMS], count = 2;
+	uint64_t now = clock_ns(), next = UINT64_MAX;
+
+	fds[0] = (struct pollfd){.fd = s->signals, .events = POLLIN};
+	fds[1] = (struct pollfd){.fd = s->control, .events = POLLIN};
+	for (unsigned i = 0; i < program_count; i++) {
+		struct running *r = &s->running[i];
+		if (r->ready >= 0) {
+			who[count] = i;
+			fds[count++] = (struct pollfd){.fd = r->ready, .events = POLLIN};
+			next = next < r->since + READY_TIMEOUT_S * SECOND ? next
+															  : r->since + READY_TIMEOUT_S * SECOND;
+		}
+		if (r->state == OFF && r->respawn > now && r->respawn < next)
+			next = r->respawn;
+	}
+	int timeout = next == UINT64_MAX ? -1 : next <= now ? 0 : (int)((next - now) / 1000000) + 1;
+	if (poll(fds, count, timeout) < 0)
+		return;
+	for (unsigned i = 2; i < count; i++)
+		if (fds[i].revents)
+			program_ready(s, who[i]);
+	if (fds[0].revents) {
+		struct signalfd_siginfo info;
+		if (read(s->signals, &info, sizeof info) == sizeof info && info.ssi_signo != SIGCHLD)
+			s->stopping = true;
+		reap(s);
+	}
+	if (fds[1].revents)
+		accept_client(s);
+	for (unsigned i = 0; i < program_count; i++)
+		if (s->running[i].ready >= 0 &&
+			clock_ns() - s->running[i].since >= READY_TIMEOUT_S * SECOND)
+			kill(s->running[i].pid, SIGKILL);
+}
+
+/* Stops the programs in the reverse order of the waves; SIGKILL for what does not obey. */
+static void stop_all(struct supervisor *s)
+{
+	for (int wave = 8; wave >= 0; wave--) {
+		uint64_t end = clock_ns() + STOP_TIMEOUT_S * SECOND;
+		unsigned left = 1;
+		for (unsigned i = 0; i < program_count; i++)
+			if (programs[i].wave == wave && s->running[i].state != OFF)
+				kill(s->running[i].pid, SIGTERM);
+		while (left > 0) {
+			struct pollfd signals = {.fd = s->signals, .events = POLLIN};
+			struct signalfd_siginfo info;
+			reap(s);
+			left = 0;
+			for (unsigned i = 0; i < program_count; i++) {
+				if (programs[i].wave != wave || s->running[i].state == OFF)
+					continue;
+				left++;
+				if (clock_ns() >= end)
+					kill(s->running[i].pid, SIGKILL);
+			}
+			if (left > 0 && poll(&signals, 1, 100) > 0)
+				(void)!read(s->signals, &info, sizeof info);
+		}
+	}
+}
+
+int supervise(struct cluster *cluster, int report)
+{
+	struct supervisor s = {.cluster = cluster, .report = report, .control = -1};
+	sigset_t mask;
+
+	for (unsigned i = 0; i < PROGRAMS; i++)
+		s.running[i].ready = -1;
+	for (unsigned c = 0; c < CLIENTS_MAX; c++)
+		s.clients[c].fd = -1;
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
+	sigaddset(&mask, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	s.signals = signalfd(-1, &mask, SFD_CLOEXEC);
+	if (!cluster_create(cluster) || (s.control = open_control(cluster)) < 0 ||
+		(cluster->netns && !network_create(cluster, &s.network))) {
+		say(&s, "failed: the cluster could not be set up");
+		cluster_remove(cluster);
+		return 1;
+	}
+	for (unsigned i = 0; i < program_count; i++)
+		s.running[i].respawn = 1;
+	while (!s.stopping) {
+		start_what_may(&s);
+		turn(&s);
+	}
+	stop_all(&s);
+	cluster_remove(cluster);
+	answer_waiting(&s, -2, "ok");
+	return s.why[0] ? 1 : 0;
+}
+
+/* ------------------------------------------------------------------ seen from outside */
+
+static int control_connect(const struct cluster *cluster)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	format(address.sun_path, sizeof address.sun_path, "%.90s/control", cluster->dir);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+bool cluster_alive(const struct cluster *cluster)
+{
+	int fd = control_connect(cluster);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+bool control(const struct cluster *cluster, const char *command, char *answer, size_t answer_size)
+{
+	int fd = control_connect(cluster);
+	if (fd < 0)
+		return false;
+	ssize_t n = send(fd, command, strlen(command), MSG_NOSIGNAL);
+	if (n > 0)
+		n = recv(fd, answer, answer_size - 1, 0);
+	close(fd);
+	answer[n > 0 ? n : 0] = 0;
+	answer[strcspn(answer, "\n")] = 0;
+	if (n <= 0)
+		format(answer, answer_size, "failed: the supervisor ended before it answered");
+	return true;
+}
+
+/* Reads the supervisor's progress until it is up; prints it where people watch. */
+static bool follow(int report, bool quiet)
+{
+	FILE *lines = fdopen(report, "r");
+	char line[400];
+	bool up = false, tty = isatty(STDERR_FILENO) && !quiet;
+
+	while (lines && !up && fgets(line, sizeof line, lines)) {
+		line[strcspn(line, "\n")] = 0;
+		if (!strcmp(line, "up"))
+			up = true;
+		else if (!strncmp(line, "failed: ", 8))
+			complain("%s", line + 8);
+		else if (tty)
+			fprintf(stderr, "\r\033[Kcluster: %s", line);
+	}
+	if (tty)
+		fprintf(stderr, "\r\033[K");
+	if (lines)
+		fclose(lines);
+	return up;
+}
+
+pid_t cluster_start(struct cluster *cluster, bool tied, bool quiet)
+{
+	int report[2], status;
+	pid_t parent = getpid();
+
+	if (cluster_alive(cluster)) {
+		complain("the cluster \"%s\" is up already", cluster->name);
+		return -1;
+	}
+	if (pipe2(report, O_CLOEXEC) != 0)
+		return -1;
+	pid_t child = fork();
+	if (child == 0) {
+		close(report[0]);
+		setsid();
+		if (tied) {
+			prctl(PR_SET_PDEATHSIG, SIGTERM);
+			if (getppid() != parent)
+				_exit(1);
+		} else {
+			int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+			dup2(null, STDIN_FILENO);
+			dup2(null, STDOUT_FILENO);
+		}
+		_exit(supervise(cluster, report[1]));
+	}
+	close(report[1]);
+	if (child > 0 && follow(report[0], quiet))
+		return child;
+	if (child > 0)
+		waitpid(child, &status, 0);
+	return -1;
+}
