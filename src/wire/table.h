@@ -118,21 +118,24 @@
  * only in the first) come `length` bytes, not padded: the only message whose size need not be a
  * multiple of 8. Without `then`, the end is told to node `asker` (its
  * epoch asker_epoch, its number of the copy in `copy`). stream: the sender's number of this
- * transfer. base: offset in the object; total: bytes of the whole copy. */
+ * transfer. base: offset in the object; total: bytes of the whole copy. status: not OK in a
+ * last slice without bytes, by which the source's owner gives the copy up. */
 #define WIRE_MESSAGE_DATA(F)                                                             \
 	F(u64, stream, ANY)                                                                  \
 	F(u64, copy, ANY) F(u64, asker_epoch, ANY) F(u64, trace, ANY) F(u64, span, ANY)      \
 		F(u64, time_left, ANY) F(u64, epoch, ANY) F(u64, serial, ANY) F(u64, base, ANY)  \
 			F(u64, total, ANY) F(u64, offset, ANY) F(u32, index, ANY) F(u32, asker, ANY) \
 				F(u32, length, MAX(262144)) F(u8, first, BOOL) F(u8, last, BOOL)         \
-					F(u8, has_then, BOOL) F(u8, zero8, ZERO)
+					F(u8, has_then, BOOL) F(u8, status, STATUS)
 /* order: rises by one with each invocation that the sender hands to this session; retry: sent again
- * after ROOM. exception: a struct wire_exception and detail come first in the tail. */
+ * after ROOM; more: with a retry, how many the sender has parked for this target besides those that
+ * were bounced. exception: a struct wire_exception and detail come first in the tail.
+ * BOUNCE names an invocation by its order; the sender still has it, so no arguments come back. */
 #define WIRE_INVOCATION(F)                                                              \
 	F(u64, epoch, ANY)                                                                  \
 	F(u64, serial, ANY) F(u64, trace, ANY) F(u64, span, ANY) F(u64, time_left, ANY)     \
 		F(u64, order, ANY) F(u32, index, ANY) F(u8, retry, BOOL) F(u8, exception, BOOL) \
-			F(u16, zero16, ZERO)
+			F(u16, more, ANY)
 #define WIRE_MESSAGE_INVOKE(F) WIRE_INVOCATION(F)
 #define WIRE_MESSAGE_ERROR(F)  WIRE_INVOCATION(F)
 #define WIRE_MESSAGE_BOUNCE(F) WIRE_INVOCATION(F)

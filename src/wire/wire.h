@@ -215,7 +215,8 @@ uint32_t wire_class_credits(enum wire_class class);
 const char *wire_call_name(uint16_t type);
 const char *wire_message_name(uint8_t type);
 
-/* Prints a checked record or message on one line for people. Returns the length as snprintf. */
+/* Prints a record or message on one line for people; one that does not check is said to be
+ * malformed. Returns the length as snprintf. */
 int wire_print_record(char *out, size_t out_size, const uint8_t *bytes, size_t size);
 int wire_print_message(char *out, size_t out_size, const uint8_t *bytes, size_t size);
 
