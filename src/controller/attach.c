@@ -1,0 +1,312 @@
+/* The attach server: how a Process comes to its Controller, over a Unix SOCK_SEQPACKET socket.
+ *
+ *     Process                    Controller
+ *       connect              ->    peer credentials, pidfd
+ *       ATTACH version, label ->
+ *                            <-    ATTACHED status, node, serial
+ *       CHANNEL | SEGMENT | CLOSE ->       (one at a time, as often as wanted)
+ *                            <-    OPENED | MAPPED | CLOSED, with descriptors
+ *       (the connection stays: its end-of-file, or the pidfd, is the Process's death)
+ *
+ * A packet that is not of this dialogue ends its Process. Answers are never waited for: a Process
+ * that asks without reading the answers ends too. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "controller/controller.h"
+#include "wire/wire.h"
+
+enum {
+	PACKET_MAX = 256,
+	PACKETS_A_TURN = 8, /* of one connection */
+	ACCEPTS_A_TURN = 16,
+	STRANGERS_MAX = 64 /* connections beyond limits.processes: not attached yet, or refused */
+};
+
+/* ------------------------------------------------------------------ answers */
+
+static void answer(struct controller *c, struct process *p, const void *packet, size_t size,
+				   const int *fds, size_t fd_count)
+{
+	union {
+		char bytes[CMSG_SPACE(3 * sizeof(int))];
+		struct cmsghdr align;
+	} control = {0};
+	struct iovec part = {.iov_base = (void *)(uintptr_t)packet, .iov_len = size};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+	if (fd_count > 0) {
+		message.msg_control = control.bytes;
+		message.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+		struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+		memcpy(CMSG_DATA(header), fds, fd_count * sizeof(int));
+	}
+	if (sendmsg(p->lifeline.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)size)
+		process_end(c, p, "it does not take the answers to its attach packets");
+}
+
+#define HEADER(kind, NAME)                                                         \
+	{                                                                              \
+		.size = sizeof(struct wire_attach_##kind), .type = WIRE_ATTACH_TYPE_##NAME \
+	}
+
+/* A label is shown to people and becomes part of an exception's `where`. */
+static void clean_label(char out[FOS_LABEL_MAX], const char *label)
+{
+	memset(out, 0, FOS_LABEL_MAX);
+	for (size_t i = 0; i + 1 < FOS_LABEL_MAX && label[i] != 0; i++)
+		out[i] = label[i] > ' ' && label[i] <= '~' && label[i] != '/' ? label[i] : '_';
+	if (out[0] == 0)
+		memcpy(out, "process", sizeof "process");
+}
+
+static void on_attach(struct controller *c, struct process *p, const void *packet)
+{
+	const struct wire_attach_attach *in = packet;
+	struct wire_attach_attached out = {.header = HEADER(attached, ATTACHED)};
+	char label[FOS_LABEL_MAX];
+	out.version = WIRE_VERSION;
+	out.epoch = c->epoch;
+	out.node = c->config->self->id;
+	memcpy(out.node_name, c->config->self->name, sizeof out.node_name);
+	clean_label(label, in->label);
+	if (in->version != WIRE_VERSION)
+		out.status = FOS_UNSUPPORTED;
+	else
+		out.status = process_attach(c, p, label);
+	out.process = p->serial;
+	answer(c, p, &out, sizeof out, NULL, 0);
+	if (out.status == FOS_UNSUPPORTED)
+		process_end(c, p, "it speaks another version than this fractosd");
+	else if (out.status != FOS_OK)
+		process_end(c, p, "limits.processes are attached already");
+}
+
+static void on_channel(struct controller *c, struct process *p, const void *packet)
+{
+	struct wire_attach_opened out = {.header = HEADER(opened, OPENED)};
+	struct channel_fds fds;
+	struct channel *channel;
+	out.status = channel_create(c, p, &channel, &fds);
+	if (out.status != FOS_OK) {
+		answer(c, p, &out, sizeof out, NULL, 0);
+		return;
+	}
+	out.channel = channel->number;
+	out.ring_bytes = c->config->ring_bytes;
+	const int all[] = {fds.memory, fds.bell, fds.doorbell};
+	answer(c, p, &out, sizeof out, all, BASE_COUNT(all));
+	for (size_t i = 0; i < BASE_COUNT(all); i++)
+		close(all[i]);
+}
+
+static void on_segment(struct controller *c, struct process *p, const void *packet)
+{
+	const struct wire_attach_segment *in = packet;
+	struct wire_attach_mapped out = {.header = HEADER(mapped, MAPPED)};
+	int fd = -1;
+	out.status = arena_create(c, p, in->length, &out.segment, &fd);
+	if (out.status != FOS_OK) {
+		answer(c, p, &out, sizeof out, NULL, 0);
+		return;
+	}
+	out.length = p->segments[out.segment]->length;
+	answer(c, p, &out, sizeof out, &fd, 1);
+	close(fd);
+}
+
+static void on_close(struct controller *c, struct process *p, const void *packet)
+{
+	const struct wire_attach_close *in = packet;
+	struct wire_attach_closed out = {.header = HEADER(closed, CLOSED), .status = FOS_INVALID};
+	if (in->channel < c->config->limits.channels && p->channels[in->channel] != NULL) {
+		controller_step(c, &(struct core_event){.type = CORE_CHANNEL_GONE,
+												.process = p->serial,
+												.channel = in->channel});
+		channel_destroy(c, p->channels[in->channel]);
+		out.status = FOS_OK;
+	}
+	answer(c, p, &out, sizeof out, NULL, 0);
+}
+
+/* ------------------------------------------------------------------ packets */
+
+static void on_packet(struct controller *c, struct process *p, const uint8_t *packet, size_t size)
+{
+	const struct wire_record *header = (const void *)packet;
+	static void (*const handlers[])(struct controller *, struct process *, const void *) = {
+		[WIRE_ATTACH_TYPE_ATTACH - WIRE_ATTACH_TYPE_ATTACH] = on_attach,
+		[WIRE_ATTACH_TYPE_CHANNEL - WIRE_ATTACH_TYPE_ATTACH] = on_channel,
+		[WIRE_ATTACH_TYPE_SEGMENT - WIRE_ATTACH_TYPE_ATTACH] = on_segment,
+		[WIRE_ATTACH_TYPE_CLOSE - WIRE_ATTACH_TYPE_ATTACH] = on_close,
+	};
+	size_t type = 0;
+	bool good = wire_check_attach(packet, size);
+	if (good) {
+		type = (size_t)header->type - WIRE_ATTACH_TYPE_ATTACH;
+		good = type < BASE_COUNT(handlers) && handlers[type] != NULL;
+	}
+	if (!good)
+		process_end(c, p, "a malformed attach packet");
+	else if ((header->type == WIRE_ATTACH_TYPE_ATTACH) != (p->serial == 0))
+		process_end(c, p, p->serial == 0 ? "not attached, but asks for more" : "attached twice");
+	else
+		handlers[type](c, p, packet);
+}
+
+static void on_lifeline(struct controller *c, struct source *source)
+{
+	struct process *p = BASE_CONTAINER(source, struct process, lifeline);
+	_Alignas(8) uint8_t packet[PACKET_MAX];
+	for (int i = 0; i < PACKETS_A_TURN && !p->ending; i++) {
+		/* Without room for control data the kernel closes descriptors that were sent along. */
+		ssize_t size = recv(source->fd, packet, sizeof packet, MSG_DONTWAIT | MSG_TRUNC);
+		if (size < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (size <= 0)
+			process_end(c, p, p->serial == 0 ? "it left before it attached" : "detached or died");
+		else if ((size_t)size > sizeof packet)
+			process_end(c, p, "an attach packet that is too long");
+		else
+			on_packet(c, p, packet, (size_t)size);
+	}
+}
+
+static void on_exit_of(struct controller *c, struct source *source)
+{
+	process_end(c, BASE_CONTAINER(source, struct process, exit), "its process exited");
+}
+
+/* ------------------------------------------------------------------ connections */
+
+static bool may_attach(const struct controller *c, uint32_t uid)
+{
+	const struct config_node *self = c->config->self;
+	for (uint32_t i = 0; i < self->uid_count; i++)
+		if (self->uids[i] == uid)
+			return true;
+	return self->uid_count == 0 && (uid == 0 || uid == geteuid());
+}
+
+static bool is_hung_up(int fd)
+{
+	struct pollfd peer = {.fd = fd, .events = POLLRDHUP};
+	return poll(&peer, 1, 0) != 0 && (peer.revents & (POLLHUP | POLLRDHUP | POLLERR)) != 0;
+}
+
+/* Answers a connection that gets no Process. Its ATTACH is read first: closing with it unread would
+ * make the answer a reset. */
+static void refuse(struct controller *c, int fd, const struct ucred *who, fos_status status,
+				   const char *reason)
+{
+	struct wire_attach_attached out = {.header = HEADER(attached, ATTACHED)};
+	out.version = WIRE_VERSION;
+	out.status = status;
+	out.node = c->config->self->id;
+	memcpy(out.node_name, c->config->self->name, sizeof out.node_name);
+	char ignored;
+	ssize_t received = recv(fd, &ignored, sizeof ignored, MSG_DONTWAIT);
+	ssize_t sent = received == 0 ? -1 : send(fd, &out, sizeof out, MSG_DONTWAIT | MSG_NOSIGNAL);
+	log_line(&c->log, "refused a connection (pid %d, uid %u): %s%s", (int)who->pid, who->uid,
+			 reason, sent < 0 ? "; it did not hear why" : "");
+	close(fd);
+}
+
+static void welcome(struct controller *c, int fd)
+{
+	struct ucred who = {0};
+	socklen_t length = sizeof who;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &length) != 0) {
+		close(fd);
+		return;
+	}
+	if (!may_attach(c, who.uid)) {
+		refuse(c, fd, &who, FOS_DENIED, "its user may not attach (\"uids\" of the node)");
+		return;
+	}
+	if (c->connection_count >= c->config->limits.processes + STRANGERS_MAX) {
+		refuse(c, fd, &who, FOS_QUOTA, "too many connections");
+		return;
+	}
+	int exit = who.pid > 0 ? (int)syscall(SYS_pidfd_open, who.pid, 0) : -1;
+	/* If it died before pidfd_open, the number may be another's by now; the hang-up tells. */
+	if (is_hung_up(fd) || (exit < 0 && who.pid > 0 && errno == ESRCH)) {
+		if (exit >= 0)
+			close(exit);
+		close(fd);
+		return;
+	}
+	struct process *p = process_create(c);
+	if (p == NULL) {
+		if (exit >= 0)
+			close(exit);
+		refuse(c, fd, &who, FOS_QUOTA, "no memory is left");
+		return;
+	}
+	p->pid = who.pid;
+	p->uid = who.uid;
+	p->gid = who.gid;
+	if (!source_open(c, &p->lifeline, fd, on_lifeline) ||
+		(exit >= 0 && !source_open(c, &p->exit, exit, on_exit_of)))
+		process_end(c, p, "epoll has no room for it");
+}
+
+/* The process has no descriptor left: gives the spare one for a moment, so that the connection can
+ * be taken and closed instead of keeping us awake. */
+static void turn_away(struct controller *c, int listener)
+{
+	if (c->spare < 0)
+		return;
+	close(c->spare);
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0)
+		close(fd);
+	c->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	log_line(&c->log, "refused a connection: no file descriptors are left");
+}
+
+void attach_accept(struct controller *c, struct source *listener)
+{
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+			turn_away(c, listener->fd);
+		if (fd < 0)
+			return;
+		welcome(c, fd);
+	}
+}
+
+/* A connection that does not say who it is for as long as a silent peer is waited for. */
+static uint64_t attach_time(const struct controller *c)
+{
+	return c->config->failure_timeout_ms * UINT64_C(1000000);
+}
+
+uint64_t attach_deadline(const struct controller *c)
+{
+	uint64_t first = UINT64_MAX;
+	for (const struct list *at = c->processes.next; at != &c->processes; at = at->next) {
+		const struct process *p = BASE_CONTAINER(at, struct process, in_list);
+		if (p->serial == 0 && !p->ending)
+			first = BASE_MIN(first, p->accepted + attach_time(c));
+	}
+	return first;
+}
+
+void attach_expire(struct controller *c)
+{
+	for (struct list *at = c->processes.next; at != &c->processes; at = at->next) {
+		struct process *p = BASE_CONTAINER(at, struct process, in_list);
+		if (p->serial == 0 && !p->ending && c->now - p->accepted >= attach_time(c))
+			process_end(c, p, "it did not attach in time");
+	}
+}

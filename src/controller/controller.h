@@ -1,0 +1,214 @@
+/* fractosd: the shell around the pure core. One thread owns everything here.
+ *
+ *     Processes --- attach.c, channel.c, arena.c ---+
+ *                                                   +--- loop.c --- core
+ *     Controllers --- peers.c --- net --------------+
+ *
+ * Life of a Process: a connection is accepted (attach.c); ATTACH makes it a Process of the core;
+ * process_end() only marks it, from anywhere; process_reap() tells the core, then frees. So no
+ * function of a turn has to fear that what it walks over disappears.
+ *
+ * A Process is hostile: everything it can write is copied before it is looked at, nothing of it is
+ * waited for, and all that it can make us hold is counted. */
+#ifndef FRACTOS_CONTROLLER_H
+#define FRACTOS_CONTROLLER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/list.h"
+#include "controller/config.h"
+#include "controller/files.h"
+#include "controller/log.h"
+#include "controller/recorder.h"
+#include "core/core.h"
+#include "net/net.h"
+#include "wire/ring.h"
+
+struct controller;
+
+/* What epoll tells about. Sources live until the turn's end after source_close(). */
+struct source {
+	int fd; /* -1: closed */
+	void (*ready)(struct controller *c, struct source *source);
+};
+
+/* A segment of a Process's arena. Outlives its Process while slices of it are being sent. */
+struct segment {
+	uint8_t *base;
+	uint64_t length;
+	uint32_t in_flight; /* slices that the net reads */
+	bool orphan;        /* its Process is gone: free when in_flight is 0 */
+};
+
+/* Records that found no room in the ring, oldest first. */
+struct backlog {
+	uint8_t *bytes;
+	size_t first, end, capacity;
+};
+
+struct channel {
+	struct process *process;
+	uint32_t number;
+	struct list in_channels; /* controller.channels */
+	struct list in_dirty;    /* controller.dirty: has records to publish */
+	struct ring calls;       /* we consume */
+	struct ring answers;     /* we produce */
+	void *map;
+	size_t map_bytes;
+	int bell;     /* the Process rings: an eventfd in the epoll set, never read */
+	int doorbell; /* we ring: a pipe's end of our own, which nobody else can make block */
+	struct backlog backlog;
+};
+
+struct process {
+	uint32_t serial; /* 0: has not attached yet */
+	pid_t pid;       /* 0: in a PID namespace that we do not see */
+	uint32_t uid, gid;
+	char label[FOS_LABEL_MAX];
+	struct list in_list;   /* controller.processes */
+	struct list in_ending; /* controller.ending */
+	bool ending;
+	uint64_t accepted;      /* ns */
+	struct source lifeline; /* its connection: end-of-file is its death */
+	struct source exit;     /* its pidfd */
+	uint64_t arena_bytes;
+	struct channel **channels; /* limits.channels of them */
+	struct segment **segments; /* limits.segments of them */
+	uint32_t channel_count, segment_count;
+};
+
+/* A slice that the net is sending. */
+struct slice {
+	struct slice *next;
+	uint64_t token;
+	struct segment *segment;
+};
+
+struct peer {
+	const struct config_node *node;
+	struct slice *slices, **slices_end; /* in the order in which they were given to the net */
+	bool up;
+};
+
+/* A growing first-in first-out queue of events that carry no bytes. */
+struct event_queue {
+	struct core_event *events;
+	size_t first, count, capacity; /* capacity is a power of two */
+};
+
+struct controller {
+	struct config *config;
+	struct log log;
+	struct files files;
+	struct recorder recorder;
+	struct core *core;
+	struct net *net;
+	uint64_t epoch;
+	uint64_t now; /* ns of CLOCK_MONOTONIC, read once a turn */
+	int epoll;
+	struct source signals, listener;
+	int spare; /* a descriptor kept for refusing connections when there is none left */
+	bool stopping;
+
+	struct list processes, ending, channels, dirty;
+	uint32_t connection_count;  /* in processes, attached or not */
+	struct process **by_serial; /* serial & by_serial_mask */
+	uint32_t by_serial_mask;
+	uint32_t last_serial;
+
+	struct peer peers[CONFIG_NODES_MAX];
+	uint32_t peer_count;
+
+	bool stepping;            /* outputs of a step are being carried out */
+	bool sent;                /* messages were given to the net since its last flush */
+	struct event_queue later; /* caused by carrying out outputs */
+	struct event_queue moved; /* CORE_MOVED: a few a turn, so that turns stay short */
+
+	uint32_t yields; /* how often the next pause yields before it sleeps */
+	uint64_t looked; /* ns: when epoll was last asked */
+	uint64_t slept;  /* ns: when the last sleep began */
+	uint8_t record[RING_RECORD_MAX] __attribute__((aligned(8)));
+};
+
+/* ------------------------------------------------------------------ controller.c */
+
+/* Starts everything; false: `error` (CONFIG_ERROR_MAX bytes) says why and nothing is left. */
+bool controller_open(struct config *config, bool verbose, struct controller **out, char *error);
+/* Ends everything: Processes see CONTROLLER_LOST, peers the end of their sessions. */
+void controller_close(struct controller *c);
+
+/* Gives an event to the core and carries out what it asks for. May be called while outputs are
+ * carried out: then the event, which must be without bytes, follows behind them. */
+void controller_step(struct controller *c, const struct core_event *event);
+
+uint64_t controller_clock(void); /* ns of CLOCK_MONOTONIC */
+
+bool source_open(struct controller *c, struct source *source, int fd,
+				 void (*ready)(struct controller *, struct source *));
+void source_close(struct controller *c, struct source *source);
+
+bool event_queue_push(struct event_queue *queue, const struct core_event *event);
+bool event_queue_pop(struct event_queue *queue, struct core_event *out);
+
+/* ------------------------------------------------------------------ loop.c */
+
+/* Serves until SIGTERM or SIGINT. */
+void loop_run(struct controller *c);
+
+/* ------------------------------------------------------------------ attach.c */
+
+void attach_accept(struct controller *c, struct source *listener);
+/* When the next connection that has not attached is given up; UINT64_MAX: none. */
+uint64_t attach_deadline(const struct controller *c);
+void attach_expire(struct controller *c);
+
+/* ------------------------------------------------------------------ process.c */
+
+struct process *process_create(struct controller *c);
+/* Makes it known to the core; QUOTA. */
+fos_status process_attach(struct controller *c, struct process *p, const char *label);
+struct process *process_find(const struct controller *c, uint32_t serial);
+/* Ends it for a reason that is logged, once. */
+void process_end(struct controller *c, struct process *p, const char *reason);
+void process_reap(struct controller *c);
+
+/* ------------------------------------------------------------------ channel.c */
+
+struct channel_fds {
+	int memory, bell, doorbell; /* the Process's ends: the caller closes them */
+};
+fos_status channel_create(struct controller *c, struct process *p, struct channel **out,
+						  struct channel_fds *fds);
+void channel_destroy(struct controller *c, struct channel *channel);
+/* Takes a bounded number of calls from it; returns how many things happened. */
+int channel_take_calls(struct controller *c, struct channel *channel);
+/* Writes a record to the Process; it becomes visible with channel_publish_all(). */
+void channel_write(struct controller *c, struct channel *channel, const uint8_t *bytes,
+				   size_t size);
+void channel_publish_all(struct controller *c);
+/* Whether we may sleep; false: there is something to do. channel_wake() undoes it. */
+bool channel_sleep(struct channel *channel);
+void channel_wake(struct channel *channel);
+
+/* ------------------------------------------------------------------ arena.c */
+
+/* *fd is the Process's: the caller closes it. */
+fos_status arena_create(struct controller *c, struct process *p, uint64_t length, uint32_t *number,
+						int *fd);
+void arena_destroy(struct process *p);
+/* The bytes of an extent that the core named. */
+uint8_t *arena_bytes(const struct controller *c, const struct core_extent *extent,
+					 struct segment **segment);
+void arena_release_slice(struct segment *segment);
+
+/* ------------------------------------------------------------------ peers.c */
+
+bool peers_open(struct controller *c, char *error);
+void peers_close(struct controller *c);
+void peers_send(struct controller *c, const struct core_output *out);
+void peers_send_slice(struct controller *c, const struct core_output *out);
+
+#endif

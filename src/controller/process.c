@@ -1,0 +1,105 @@
+/* Processes, from the connection to the last byte freed. Their serials rise by at least one each
+ * and are never used again in the life of this Controller; a serial is taken only if its place in
+ * the table is free, so that looking one up is one step. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "controller/controller.h"
+
+struct process *process_create(struct controller *c)
+{
+	struct process *p = calloc(1, sizeof *p);
+	if (p == NULL)
+		return NULL;
+	p->channels = calloc(c->config->limits.channels, sizeof(struct channel *));
+	p->segments = calloc(c->config->limits.segments, sizeof(struct segment *));
+	if (p->channels == NULL || p->segments == NULL) {
+		free(p->channels);
+		free(p->segments);
+		free(p);
+		return NULL;
+	}
+	p->lifeline.fd = p->exit.fd = -1;
+	p->accepted = c->now;
+	list_init(&p->in_ending);
+	list_push(&c->processes, &p->in_list);
+	c->connection_count++;
+	return p;
+}
+
+struct process *process_find(const struct controller *c, uint32_t serial)
+{
+	struct process *p = c->by_serial[serial & c->by_serial_mask];
+	return p != NULL && p->serial == serial ? p : NULL;
+}
+
+/* 0: none is free. */
+static uint32_t next_serial(struct controller *c)
+{
+	for (uint32_t tries = 0; tries <= c->by_serial_mask && c->last_serial < UINT32_MAX; tries++)
+		if (c->by_serial[++c->last_serial & c->by_serial_mask] == NULL)
+			return c->last_serial;
+	return 0;
+}
+
+fos_status process_attach(struct controller *c, struct process *p, const char *label)
+{
+	uint32_t attached = 0;
+	for (uint32_t i = 0; i <= c->by_serial_mask; i++)
+		attached += c->by_serial[i] != NULL;
+	uint32_t serial = attached < c->config->limits.processes ? next_serial(c) : 0;
+	if (serial == 0)
+		return FOS_QUOTA;
+	p->serial = serial;
+	memcpy(p->label, label, sizeof p->label);
+	c->by_serial[serial & c->by_serial_mask] = p;
+	struct core_event up = {
+		.type = CORE_PROCESS_UP,
+		.process = serial,
+		.may_set_registry = strcmp(c->config->registry, c->config->self->name) == 0,
+		.principal = {.node = c->config->self->id, .process = serial, .uid = p->uid, .gid = p->gid},
+	};
+	memcpy(up.principal.label, p->label, sizeof up.principal.label);
+	controller_step(c, &up);
+	log_line(&c->log, "process %u \"%s\" attached (pid %d, uid %u)", serial, p->label, (int)p->pid,
+			 p->uid);
+	return FOS_OK;
+}
+
+void process_end(struct controller *c, struct process *p, const char *reason)
+{
+	if (p->ending)
+		return;
+	p->ending = true;
+	list_push(&c->ending, &p->in_ending);
+	if (p->serial != 0)
+		log_line(&c->log, "process %u \"%s\" ended: %s", p->serial, p->label, reason);
+	else
+		log_line(&c->log, "a connection (pid %d, uid %u) ended: %s", (int)p->pid, p->uid, reason);
+}
+
+void process_reap(struct controller *c)
+{
+	struct list *at;
+	BASE_ASSERT(!c->stepping);
+	while ((at = list_pop(&c->ending)) != NULL) {
+		struct process *p = BASE_CONTAINER(at, struct process, in_ending);
+		if (p->serial != 0) {
+			controller_step(c,
+							&(struct core_event){.type = CORE_PROCESS_GONE, .process = p->serial});
+			c->by_serial[p->serial & c->by_serial_mask] = NULL;
+		}
+		for (uint32_t i = 0; i < c->config->limits.channels; i++)
+			if (p->channels[i] != NULL)
+				channel_destroy(c, p->channels[i]);
+		arena_destroy(p);
+		source_close(c, &p->exit);
+		source_close(c, &p->lifeline);
+		list_remove(&p->in_list);
+		c->connection_count--;
+		free(p->channels);
+		free(p->segments);
+		free(p);
+	}
+}
