@@ -52,9 +52,10 @@ typedef struct fos_blk_info {
 
 /* The read and write Requests: at FOS_ARG an array of fos_blk_range (as many as are bound without
  * a gap, 1 to FOS_BLK_RANGES_MAX), capability 1 the Memory. The ranges' bytes follow each other in
- * the Memory from its start. Any alignment. `next` of read is invoked when the bytes have landed
- * in the Memory; `next` of write when the device has them (durable after flush). RANGE: outside
- * the volume, or more bytes than the Memory holds; DEVICE. The flush Request has no arguments. */
+ * the Memory from its start. Any alignment; where ranges of one write overlap, the bytes of either
+ * stay. `next` of read is invoked when the bytes have landed in the Memory; `next` of write when
+ * the device has them (durable after flush). RANGE: outside the volume, or more bytes than the
+ * Memory holds; DEVICE. The flush Request has no arguments. */
 typedef struct fos_blk_range {
 	uint64_t offset;
 	uint64_t length;
