@@ -253,20 +253,15 @@ static void gives_back_what_processes_held(void **state)
 	assert_int_equal(count_mappings(&cluster), 0);
 	for (int i = 0; i < 100; i++) {
 		struct mini m;
-		char line[64];
 		mini_open(&m, cluster_socket(&cluster, 0), "guest");
 		assert_int_equal(mini_segment(&m, 1 << 20), FOS_OK);
 		assert_int_equal(mini_null(&m), FOS_OK);
-		assert_int_equal(count_mappings(&cluster), 2);
-		uint32_t serial = m.serial;
+		assert_true(count_mappings(&cluster) >= 2);
 		mini_close(&m);
-		if (i % 10 == 9) { /* the log is limited to some lines a second: wait for it by counting */
-			for (int k = 0; k < 2000 && count_mappings(&cluster) != 0; k++)
-				nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-			assert_int_equal(count_mappings(&cluster), 0);
-		}
-		snprintf(line, sizeof line, "%u", serial);
 	}
+	for (int k = 0; k < 2000 && count_mappings(&cluster) != 0; k++)
+		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	assert_int_equal(count_mappings(&cluster), 0);
 	assert_int_equal(count_descriptors(&cluster), descriptors);
 	cluster_free(&cluster);
 }
@@ -423,21 +418,14 @@ static void is_not_blocked_by_full_doorbells(void **state)
 		;
 	struct ring_shared *answers = (void *)(m.map + RING_PAGE);
 	struct wire_call_null call = {.header = {.size = sizeof call, .type = WIRE_CALL_TYPE_NULL}};
-	for (int i = 0; i < 1000; i++) {
-		struct wire_answer_completion answer;
-		atomic_store(&answers->sleeping, 1);
-		/* Its eventfd is full, so it may only write records while the Controller is awake. */
-		void *room = ring_reserve(&m.calls, sizeof call);
-		memcpy(room, &call, sizeof call);
-		if (ring_publish(&m.calls))
-			still_serves(&cluster);
+	for (int i = 0; i < 10; i++) {
 		uint32_t size;
+		atomic_store(&answers->sleeping, 1); /* the Controller shall ring */
+		memcpy(ring_reserve(&m.calls, sizeof call), &call, sizeof call);
+		ring_publish(&m.calls); /* whoever comes next wakes the Controller: our bell is full */
 		while (ring_peek(&m.answers, &size) == NULL)
 			still_serves(&cluster);
-		(void)answer;
 		ring_release(&m.answers);
-		if (i >= 10)
-			break;
 	}
 	close(writer);
 	mini_close(&m);
