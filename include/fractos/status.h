@@ -6,6 +6,12 @@
 #ifndef FRACTOS_STATUS_H
 #define FRACTOS_STATUS_H
 
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* X(name, number, one line, what to do about it) */
 #define FOS_STATUS_TABLE(X)                                                                       \
 	X(OK, 0, "success", "Nothing.")                                                               \
@@ -57,6 +63,9 @@ typedef enum fos_status {
 /* A status must be looked at. */
 #define FOS_CHECKED __attribute__((warn_unused_result))
 
+/* Offered by libfractos, into which they come from a part that keeps its symbols to itself. */
+#pragma GCC visibility push(default)
+
 /* The name ("PEER_LOST"), the one line and the advice of a status. Never NULL; a number outside
  * the table gives "UNKNOWN". Any thread, not blocking. */
 const char *fos_status_name(fos_status status);
@@ -64,6 +73,12 @@ const char *fos_status_text(fos_status status);
 const char *fos_status_advice(fos_status status);
 
 /* The status of a name, any case, with or without "FOS_"; false where there is none. */
-_Bool fos_status_parse(const char *name, fos_status *out);
+bool fos_status_parse(const char *name, fos_status *out);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
