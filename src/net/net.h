@@ -9,8 +9,12 @@
  *       KNOCK  version, cluster, node, epoch, nonce a   ------>
  *                      <------  CHALLENGE  node, epoch, nonce b, mac(key, a, b, both, "accept")
  *       PROOF  mac(key, a, b, both, "connect")          ------>
- *                      <------  TICKET  fabric address, one-time ticket   or   REFUSED  reason
- *       fi_connect(ticket, control), fi_connect(ticket, bulk)  ------>  fi_accept
+ *                      <------  TICKET  fabric port, mac     or   WAIT     or   REFUSED  reason
+ *       fi_connect(pass), for control and for bulk      ------>  fi_accept, once for each pass
+ *
+ * A pass is mac(key, a, b, both, "pass", lane): both sides compute it, it never crosses the door
+ * and is good once. The fabric listens only while a ticket is out. WAIT: the old life is being
+ * probed.
  *
  * All of it is driven by net_poll() on one thread; nothing blocks. Which side connects: the node
  * with the lower number; the other knocks to ask for it.
@@ -27,7 +31,12 @@
 struct net;
 
 enum net_lane { NET_CONTROL, NET_BULK };
-enum { NET_NAME_MAX = 32, NET_KEY_BYTES = 32, NET_MESSAGE_MAX = 320 * 1024 };
+enum {
+	NET_NAME_MAX = 32,
+	NET_KEY_BYTES = 32,
+	NET_MESSAGE_MAX = 320 * 1024, /* bytes of a message on the bulk lane, its slice included */
+	NET_CONTROL_MAX = 64 * 1024   /* bytes of a message on the control lane */
+};
 
 struct net_peer {
 	uint32_t node;
@@ -82,13 +91,15 @@ int net_fd(const struct net *net);
 bool net_arm(struct net *net);
 uint64_t net_deadline(const struct net *net); /* ns of `now`; UINT64_MAX: none */
 
-/* Queues one message; it is copied. Messages of one lane of a session keep their order. Without a
- * session: PEER_LOST. The caller bounds what it queues (the core's credits do). Messages of one
- * turn to one peer leave in one send: net_flush() or the next net_poll() sends them. */
+/* Queues one message; it is copied. Its first 4 bytes are its size, a multiple of 8. Messages of
+ * one lane of a session keep their order. Without a session: PEER_LOST; without memory: QUOTA. The
+ * caller bounds what it queues (the core's credits do). Messages of one turn to one peer leave in
+ * one send: net_flush() or the next net_poll() sends them. */
 FOS_CHECKED fos_status net_send(struct net *net, uint32_t node, enum net_lane lane,
 								const uint8_t *bytes, size_t size);
 /* The same on the bulk lane, the message continuing with `data`, which stays in place until
- * handlers.slice_sent(token) or handlers.down. */
+ * handlers.slice_sent(token) or handlers.down. The size in the message's head includes the data; it
+ * may be rounded up to a multiple of 8, the rest is sent as zeros. */
 FOS_CHECKED fos_status net_send_slice(struct net *net, uint32_t node, const uint8_t *bytes,
 									  size_t size, const uint8_t *data, size_t data_len,
 									  uint64_t token);
