@@ -1,0 +1,319 @@
+/* Whole clusters of daemons with Processes on them: calls, chains, third-party copies, and every
+ * way to die that one machine offers. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "controller/harness.h"
+#include "controller/worker.h"
+
+#define SECOND UINT64_C(1000000000)
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t invokes_sent(struct cluster *cluster)
+{
+	uint64_t sum = 0;
+	/* The tables are at most 100 ms old and always written before a Controller sleeps. */
+	nanosleep(&(struct timespec){.tv_nsec = 150000000}, NULL);
+	for (int i = 0; i < cluster->node_count; i++) {
+		const fos_recorder *recorder = cluster_recorder(cluster, i);
+		sum += recorder->counters.sent.invoke;
+		munmap((void *)(uintptr_t)recorder, sizeof *recorder);
+	}
+	return sum;
+}
+
+/* A cluster with a hub and one worker a node: worker i is on node i. */
+struct site {
+	struct cluster cluster;
+	pid_t hub, workers[CLUSTER_NODES_MAX];
+	fos_channel *ch; /* a client on n0 */
+};
+
+static void site_open(struct site *site, int nodes)
+{
+	cluster_make(&site->cluster, nodes, NULL);
+	cluster_start_all(&site->cluster);
+	site->hub = hub_start(cluster_socket(&site->cluster, 0));
+	for (int i = 0; i < nodes; i++)
+		site->workers[i] = worker_start(cluster_socket(&site->cluster, i), (unsigned)i);
+	site->ch = client_start(cluster_socket(&site->cluster, 0));
+}
+
+static void site_close(struct site *site)
+{
+	client_end(site->ch);
+	for (int i = 0; i < site->cluster.node_count; i++)
+		if (site->workers[i] != 0)
+			child_kill(site->workers[i]);
+	child_kill(site->hub);
+	cluster_free(&site->cluster);
+}
+
+static void calls_between_processes_of_one_node(void **state)
+{
+	struct site site;
+	uint64_t value;
+	site_open(&site, 1);
+	fos_cap worker = worker_find(site.ch, 0);
+	for (uint64_t i = 0; i < 1000; i++) {
+		assert_int_equal(worker_call(site.ch, worker, WORKER_ECHO, i, &value, NULL), FOS_OK);
+		assert_int_equal(value, i + 1);
+	}
+	assert_int_equal(worker_call(site.ch, worker, 999, 0, NULL, NULL), FOS_INVALID);
+	site_close(&site);
+}
+
+/* ------------------------------------------------------------------ chains */
+
+struct answer {
+	bool there;
+	fos_status status;
+	uint64_t value;
+};
+
+static fos_handled on_answer(fos_channel *ch, const fos_delivery *d, void *arg)
+{
+	struct answer *answer = arg;
+	const uint64_t *value = fos_delivery_imm(d, FOS_RESULT, sizeof *value);
+	answer->there = true;
+	answer->status = d->exception.status;
+	answer->value = value != NULL ? *value : 0;
+	return FOS_FINISH;
+}
+
+/* Starts a chain through all stages by one call; the answer's ONCE Request is its end and its
+ * on_error. */
+static void start_chain(fos_channel *ch, const fos_cap *stages, int count, struct answer *answer)
+{
+	static const struct worker_args step = {.op = WORKER_STEP};
+	const fos_request_options once_options = {.once = true, .deadline = 3 * SECOND};
+	fos_args args;
+	fos_cap once;
+	*answer = (struct answer){0};
+	assert_int_equal(fos_request_create(ch, on_answer, answer, &once_options, &once), FOS_OK);
+	fos_args_init(&args);
+	fos_cap next = once;
+	for (int i = count - 1; i >= 0; i--) {
+		fos_cap stage = i > 0 ? fos_args_refine(&args, stages[i]) : FOS_CALL;
+		fos_args_imm(&args, stage, FOS_ARG, &step, sizeof step);
+		fos_args_cap(&args, stage, FOS_NEXT, next);
+		next = stage;
+	}
+	fos_args_on_error(&args, FOS_CALL, once);
+	assert_int_equal(fos_request_invoke(ch, stages[0], &args, NULL), FOS_OK);
+	assert_int_equal(fos_cap_close(ch, once), FOS_OK);
+}
+
+static void await(fos_channel *ch, const struct answer *answer)
+{
+	for (uint64_t end = now_ns() + 5 * SECOND; !answer->there && now_ns() < end;)
+		fos_wait(ch, SECOND / 10);
+	assert_true(answer->there);
+}
+
+/* client -> n0 -> n1 -> n2 -> n3 -> client: five invocations, four of them messages. */
+static void chains_across_nodes(void **state)
+{
+	enum { STAGES = 4, ROUNDS = 20 };
+	struct site site;
+	struct answer answer;
+	fos_cap stages[STAGES];
+	site_open(&site, STAGES);
+	for (unsigned i = 0; i < STAGES; i++)
+		stages[i] = worker_find(site.ch, i);
+	uint64_t before = invokes_sent(&site.cluster);
+	for (int round = 0; round < ROUNDS; round++) {
+		start_chain(site.ch, stages, STAGES, &answer);
+		await(site.ch, &answer);
+		assert_int_equal(answer.status, FOS_OK);
+		assert_int_equal(answer.value, STAGES);
+	}
+	assert_int_equal(invokes_sent(&site.cluster) - before, STAGES * ROUNDS);
+	site_close(&site);
+}
+
+/* ------------------------------------------------------------------ copies */
+
+/* A client on n0 copies from n1 to n2, and inside n1, and within its reach nothing of the bytes. */
+static void copies_between_others(void **state)
+{
+	static const uint64_t sizes[] = {1, 4096, 262144, 262145, (8 << 20) + 13};
+	struct site site;
+	uint64_t sum;
+	site_open(&site, 3);
+	fos_cap from = worker_find(site.ch, 1), to = worker_find(site.ch, 2);
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		fos_cap src, dst, blank;
+		assert_int_equal(worker_call(site.ch, from, WORKER_MEMORY, sizes[i], NULL, &src), FOS_OK);
+		assert_int_equal(worker_call(site.ch, to, WORKER_BLANK, sizes[i], NULL, &dst), FOS_OK);
+		assert_int_equal(worker_call(site.ch, to, WORKER_SUM, 0, &sum, NULL), FOS_OK);
+		assert_int_equal(sum, 0);
+		assert_int_equal(fos_memory_copy(site.ch, dst, src, NULL, NULL), FOS_OK);
+		assert_int_equal(worker_call(site.ch, to, WORKER_SUM, 0, &sum, NULL), FOS_OK);
+		assert_int_equal(sum, worker_pattern_sum(sizes[i]));
+		/* The same inside one node. */
+		assert_int_equal(worker_call(site.ch, from, WORKER_BLANK, sizes[i], NULL, &blank), FOS_OK);
+		assert_int_equal(fos_memory_copy(site.ch, blank, src, NULL, NULL), FOS_OK);
+		assert_int_equal(worker_call(site.ch, from, WORKER_SUM, 0, &sum, NULL), FOS_OK);
+		assert_int_equal(sum, worker_pattern_sum(sizes[i]));
+	}
+	const fos_recorder *recorder = cluster_recorder(&site.cluster, 0);
+	assert_int_equal(recorder->counters.copy_bytes, 0);
+	assert_int_equal(recorder->counters.sent.data, 0);
+	munmap((void *)(uintptr_t)recorder, sizeof *recorder);
+	site_close(&site);
+}
+
+/* One side of a copy is killed under way: the asker is told, both daemons live. */
+static void ends_copies_of_the_dead(void **state)
+{
+	for (int victim = 1; victim <= 2; victim++) {
+		enum { BYTES = 256 << 20 };
+		struct site site;
+		fos_cap src, dst;
+		site_open(&site, 3);
+		fos_cap from = worker_find(site.ch, 1), to = worker_find(site.ch, 2);
+		assert_int_equal(worker_call(site.ch, from, WORKER_BLANK, BYTES, NULL, &src), FOS_OK);
+		assert_int_equal(worker_call(site.ch, to, WORKER_BLANK, BYTES, NULL, &dst), FOS_OK);
+		pid_t killer = fork();
+		if (killer == 0) {
+			nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+			_exit(kill(site.workers[victim], SIGKILL) == 0 ? 0 : 1);
+		}
+		fos_status status = fos_memory_copy(site.ch, dst, src, NULL, NULL);
+		assert_true(status == FOS_REVOKED || status == FOS_PEER_LOST ||
+					status == FOS_OUTCOME_UNKNOWN);
+		assert_int_equal(waitpid(killer, NULL, 0), killer);
+		assert_int_equal(waitpid(site.workers[victim], NULL, 0), site.workers[victim]);
+		site.workers[victim] =
+			worker_start(cluster_socket(&site.cluster, victim), (unsigned)victim);
+		site_close(&site);
+	}
+}
+
+/* ------------------------------------------------------------------ deaths */
+
+static void hold(struct site *site, fos_cap worker, struct answer *answer)
+{
+	static const struct worker_args in = {.op = WORKER_HOLD};
+	const fos_request_options once_options = {.once = true, .deadline = 5 * SECOND};
+	fos_args args;
+	fos_cap once;
+	uint64_t held = 0;
+	*answer = (struct answer){0};
+	assert_int_equal(fos_request_create(site->ch, on_answer, answer, &once_options, &once), FOS_OK);
+	fos_args_init(&args);
+	fos_args_imm(&args, FOS_CALL, FOS_ARG, &in, sizeof in);
+	fos_args_cap(&args, FOS_CALL, FOS_NEXT, once);
+	fos_args_on_error(&args, FOS_CALL, once);
+	assert_int_equal(fos_request_invoke(site->ch, worker, &args, NULL), FOS_OK);
+	while (held == 0)
+		assert_int_equal(worker_call(site->ch, worker, WORKER_HELD, 0, &held, NULL), FOS_OK);
+	assert_false(answer->there);
+}
+
+static void tells_who_waits_for_a_dead_process(void **state)
+{
+	for (int node = 0; node < 2; node++) { /* the client's own node, and another */
+		struct site site;
+		struct answer answer;
+		site_open(&site, 2);
+		fos_cap worker = worker_find(site.ch, (unsigned)node);
+		hold(&site, worker, &answer);
+		uint64_t killed = now_ns();
+		child_kill(site.workers[node]);
+		site.workers[node] = 0;
+		await(site.ch, &answer);
+		assert_int_equal(answer.status, FOS_PEER_LOST);
+		assert_true(now_ns() - killed < SECOND);
+		assert_int_equal(worker_call(site.ch, worker, WORKER_ECHO, 1, NULL, NULL), FOS_REVOKED);
+		site_close(&site);
+	}
+}
+
+static void survives_the_death_of_a_daemon(void **state)
+{
+	struct site site;
+	struct answer answer;
+	uint64_t value;
+	site_open(&site, 2);
+	fos_cap worker = worker_find(site.ch, 1);
+	hold(&site, worker, &answer);
+	uint64_t killed = now_ns();
+	assert_int_equal(WTERMSIG(cluster_end(&site.cluster, 1, SIGKILL)), SIGKILL);
+	fos_status status = worker_call(site.ch, worker, WORKER_ECHO, 1, NULL, NULL);
+	assert_true(status == FOS_PEER_LOST || status == FOS_OUTCOME_UNKNOWN);
+	assert_true(now_ns() - killed < 2 * SECOND);
+	assert_true(cluster_logged(&site.cluster, 0, "node \"n1\" lost"));
+	/* Its Processes have lost their Controller and end. */
+	assert_int_equal(waitpid(site.workers[1], NULL, 0), site.workers[1]);
+	assert_true(cluster_start(&site.cluster, 1));
+	cluster_connected(&site.cluster);
+	assert_int_equal(worker_call(site.ch, worker, WORKER_ECHO, 1, NULL, NULL), FOS_STALE);
+	site.workers[1] = worker_start(cluster_socket(&site.cluster, 1), 1);
+	fos_cap again = worker_find(site.ch, 1);
+	assert_int_equal(worker_call(site.ch, again, WORKER_ECHO, 1, &value, NULL), FOS_OK);
+	/* The directory was there when the second daemon came: it is not its to remove. */
+	client_end(site.ch);
+	child_kill(site.workers[0]);
+	child_kill(site.workers[1]);
+	child_kill(site.hub);
+	assert_int_equal(cluster_end(&site.cluster, 1, SIGTERM), 0);
+	char path[CLUSTER_PATH_MAX];
+	snprintf(path, sizeof path, "%s/n1", site.cluster.dir);
+	assert_int_equal(rmdir(path), 0);
+	cluster_free(&site.cluster);
+}
+
+static void refuses_a_wrong_key(void **state)
+{
+	struct cluster cluster;
+	char key[CLUSTER_PATH_MAX];
+	cluster_make(&cluster, 2, NULL);
+	assert_true(cluster_start(&cluster, 0));
+	snprintf(key, sizeof key, "%s/key", cluster.dir);
+	file_write(key, "ff0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n", 0600);
+	assert_true(cluster_start(&cluster, 1));
+	assert_true(cluster_logged(&cluster, 0, "key"));
+	const fos_recorder *recorder = cluster_recorder(&cluster, 0);
+	assert_int_equal(recorder->links[0].up, 0);
+	munmap((void *)(uintptr_t)recorder, sizeof *recorder);
+	/* With the right key it is let in. */
+	assert_int_equal(cluster_end(&cluster, 1, SIGTERM), 0);
+	file_write(key, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n", 0600);
+	assert_true(cluster_start(&cluster, 1));
+	cluster_connected(&cluster);
+	cluster_free(&cluster);
+}
+
+int main(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(calls_between_processes_of_one_node),
+		cmocka_unit_test(chains_across_nodes),
+		cmocka_unit_test(copies_between_others),
+		cmocka_unit_test(ends_copies_of_the_dead),
+		cmocka_unit_test(tells_who_waits_for_a_dead_process),
+		cmocka_unit_test(survives_the_death_of_a_daemon),
+		cmocka_unit_test(refuses_a_wrong_key),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
