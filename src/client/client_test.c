@@ -592,9 +592,9 @@ static void refused_calls_leave_nothing_behind(void **state)
 	assert_int_equal(fos_null(ch), FOS_OK);
 	for (uint32_t i = 0; i < ch->handler_count; i++)
 		assert_null(ch->handler_table[i].fn);
+	stop();
 	for (unsigned i = 0; i < FAKE_REQUESTS; i++)
 		assert_false(fake.requests[i].alive);
-	stop();
 }
 
 /* ------------------------------------------------------------------ bad arguments */

@@ -91,14 +91,18 @@ bool client_wait_for_room(fos_channel *ch, uint32_t size, unsigned tries)
 
 /* ------------------------------------------------------------------ descriptors */
 
+/* The flag says that a stop is coming; it is here when its write is. Before that, whoever stops us
+ * may still be about to use the channel, which is often closed after a stop. */
 static bool take_stop(fos_channel *ch)
 {
 	uint64_t count;
-	if (!atomic_load_explicit(&ch->stop, memory_order_relaxed) ||
-		!atomic_exchange(&ch->stop, false))
+	if (!atomic_load_explicit(&ch->stop, memory_order_relaxed))
 		return false;
-	(void)!read(ch->stop_fd, &count, sizeof count);
-	return true;
+	atomic_store(&ch->stop, false);
+	if (read(ch->stop_fd, &count, sizeof count) == sizeof count)
+		return true;
+	atomic_store(&ch->stop, true);
+	return false;
 }
 
 static uint64_t watch_key(unsigned index, int fd)
