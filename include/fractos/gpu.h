@@ -26,14 +26,22 @@ enum {
  * the other operations; everything made through it dies with it. */
 enum fos_gpu_op {
 	FOS_GPU_INFO = 1,    /* root; result fos_gpu_info */
-	FOS_GPU_CONTEXT = 2, /* root; capability result: the context's Request */
+	FOS_GPU_CONTEXT = 2, /* root; capability FOS_GPU_LEASE: a Request of the client, see below;
+							capability result: the context's Request */
 	FOS_GPU_ALLOC = 3,   /* size; capability results: Memory, Request that frees it */
-	FOS_GPU_MODULE = 4,  /* capability 1: Memory with source text; options in `name`; result: the
-							module's Request. DEVICE: does not compile, the exception's detail is
-							the build log (its last FOS_DETAIL_MAX - 1 bytes) */
+	FOS_GPU_MODULE = 4,  /* capability FOS_GPU_SOURCE: Memory with source text; options in `name`;
+							result: the module's Request. DEVICE: does not compile, the exception's
+							detail is the build log (its last FOS_DETAIL_MAX - 1 bytes) */
 	FOS_GPU_KERNEL = 5,  /* on a module's Request; name; result: the launch Request. NOT_FOUND */
 	FOS_GPU_CLOSE = 6    /* on a context's Request: frees all */
 };
+enum { FOS_GPU_LEASE = 1, FOS_GPU_SOURCE = 1 };
+
+/* A context lives as long as its lease: the service invokes the lease Request once when it opens
+ * the context, and once more when the client's node was out of reach for a while; the client leaves
+ * the newest of these deliveries open while it needs the context. When it ends with an exception,
+ * which the client's Controller sees to when the client dies, or when the node stays out of reach
+ * for 10 seconds, the service closes the context and frees all that belongs to it. */
 typedef struct fos_gpu_args {
 	uint32_t op;
 	uint32_t zero;
@@ -49,10 +57,14 @@ typedef struct fos_gpu_info {
 } fos_gpu_info;
 
 /* The launch Request: fos_gpu_launch at FOS_ARG. Kernel argument i is taken from `values[i]`
- * (size 1 to 8 bytes), or, where sizes[i] is 0, is the Memory that is capability
- * FOS_GPU_ARG + i. Memory must come from the same context's ALLOC and may be diminished.
- * When the kernel has ended: if capability FOS_GPU_COPY_TO is bound, FOS_GPU_COPY_FROM (device
- * Memory) is copied there and `next` is invoked when it has landed; else `next` is invoked. */
+ * (its first sizes[i] bytes: 1, 2, 4 or 8; for a __local pointer the number of its bytes), or,
+ * where sizes[i] is 0, is the Memory that is capability FOS_GPU_ARG + i. Memory must come from the
+ * same context's ALLOC and may be diminished. A Memory argument needs READ, and WRITE unless the
+ * kernel declares it const or __constant. Launches of a context run in the order in which they
+ * arrive; one that may write bytes that are still being copied out for an earlier one waits for
+ * that. When the kernel has ended: if capability FOS_GPU_COPY_TO is bound, FOS_GPU_COPY_FROM
+ * (device Memory) is copied there and `next` is invoked when it has landed; else `next` is invoked.
+ */
 typedef struct fos_gpu_launch {
 	uint32_t global[3]; /* work-items; 1 where a dimension is not used */
 	uint32_t local[3];  /* work-items a group; 0: the service chooses */
@@ -64,7 +76,13 @@ typedef struct fos_gpu_launch {
 enum { FOS_GPU_COPY_TO = 1, FOS_GPU_COPY_FROM = 2, FOS_GPU_ARG = 16 };
 
 /* Blocking calls of a client. Errors besides fos_call()'s: DEVICE, QUOTA (device memory, contexts),
- * INVALID, NOT_FOUND. build_log (may be NULL) receives a zero-terminated text. */
+ * BUSY, INVALID, NOT_FOUND, UNSUPPORTED (a kernel with images or more than FOS_GPU_ARGS_MAX
+ * arguments), REVOKED (the context was closed).
+ *
+ * A context made by fos_gpu_context() lives until fos_gpu_close(), or as long as the channel it was
+ * made on. fos_gpu_close() gives back what the client holds for it also when it returns an error
+ * (the service has died); call it on that same channel. build_log (may be NULL) receives a
+ * zero-terminated text. */
 FOS_CHECKED fos_status fos_gpu_info_get(fos_channel *ch, fos_cap gpu, fos_gpu_info *out);
 FOS_CHECKED fos_status fos_gpu_context(fos_channel *ch, fos_cap gpu, fos_cap *out);
 FOS_CHECKED fos_status fos_gpu_alloc(fos_channel *ch, fos_cap context, uint64_t size,
