@@ -200,6 +200,11 @@ bool cluster_create(struct cluster *cluster)
 		if (!make_dir(path))
 			return false;
 	}
+	for (unsigned i = 0; i < 2; i++) {
+		format(path, sizeof path, "%s/%s", cluster->data, i == 0 ? "volumes" : "metadata");
+		if (!make_dir(path))
+			return false;
+	}
 	format(key, sizeof key, "%s/key", cluster->dir);
 	format(path, sizeof path, "%s/cluster.conf", cluster->dir);
 	return write_key(key) && write_cluster_file(cluster, path, key);
