@@ -9,7 +9,10 @@
  * bugs only.
  *
  * The shell owes: to carry outputs out in order and before the next step; messages of one (node,
- * lane) stay in order; everything in an event is a private copy that nobody else can change.
+ * lane) stay in order; everything in an event is a private copy that nobody else can change, and
+ * bytes are aligned to 8. Each CORE_MOVE is answered by one CORE_MOVED, also when one of its
+ * Processes is gone meanwhile; each CORE_SEND_SLICE by one CORE_SLICE_SENT or by the end of its
+ * session. Arenas stay mapped until then.
  */
 #ifndef FRACTOS_CORE_H
 #define FRACTOS_CORE_H
@@ -69,7 +72,7 @@ enum core_event_type {
 	CORE_SESSION_UP,     /* node, epoch */
 	CORE_SESSION_GONE,   /* node */
 	CORE_MESSAGE,        /* node, lane; bytes, size: one message, data included */
-	CORE_SLICE_SENT,     /* token of CORE_SEND_SLICE: its source bytes may be overwritten */
+	CORE_SLICE_SENT,     /* token of CORE_SEND_SLICE: one of its slices may be overwritten */
 	CORE_MOVED,          /* token of CORE_MOVE */
 	CORE_TICK            /* nothing but the time */
 };

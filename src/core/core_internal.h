@@ -1,0 +1,747 @@
+/* What the files of the core share: its records, and who offers which operation on them. For the
+ * core's own files and their tests.
+ *
+ * Reference rules. A function that takes a `struct value *` or `struct bundle *` borrows it unless
+ * it says "takes"; one that returns one gives the caller a reference unless it says "borrowed".
+ */
+#ifndef FRACTOS_CORE_INTERNAL_H
+#define FRACTOS_CORE_INTERNAL_H
+
+#include <string.h>
+
+#include "base/base.h"
+#include "base/list.h"
+#include "core/core.h"
+#include "core/limits.h"
+#include "wire/wire.h"
+
+/* ------------------------------------------------------------------ pools, tables, timers */
+
+enum { POOL_CLASSES = 23, POOL_SMALLEST = 64, POOL_LARGEST = 128 << 10 };
+
+struct pool {
+	struct pool_class {
+		void *free;       /* linked through their first words */
+		char *next, *end; /* the rest of the newest chunk */
+	} classes[POOL_CLASSES];
+	uint64_t grown, used; /* bytes */
+};
+
+/* Handles: index and generation, never used twice. */
+struct table_entry {
+	uint64_t generation : 44;
+	uint64_t live : 1;
+	uint64_t borrowed : 1; /* slots: came with a delivery and ends with it */
+	union {
+		void *content;
+		uint64_t next_free; /* one more than an index; 0: none */
+	};
+};
+struct table {
+	struct table_entry **chunks; /* of TABLE_CHUNK */
+	uint32_t chunk_room, chunk_count;
+	uint32_t used;  /* indices ever used */
+	uint32_t limit; /* of live entries */
+	uint32_t live;
+	uint64_t free; /* one more than an index; 0: none */
+	bool for_ever; /* belongs to the Controller: its chunks do not count as in use */
+};
+
+enum timer_kind {
+	TIMER_ONCE = 1,   /* struct object */
+	TIMER_INVOCATION, /* struct invocation, waiting */
+	TIMER_COPY,       /* struct copy */
+	TIMER_OUTGOING,   /* struct outgoing */
+	TIMER_INCOMING,   /* struct incoming */
+	TIMER_ASKING,     /* struct asking */
+	TIMER_HEARTBEAT   /* struct session */
+};
+struct timer {                         /* a node of a pairing heap */
+	struct timer *child, *next, *prev; /* prev: parent of a first child */
+	uint64_t when;
+	uint8_t kind;
+	bool armed;
+};
+
+struct hash {
+	struct list buckets[BUCKETS];
+};
+
+/* ------------------------------------------------------------------ values */
+
+struct core_ref { /* names an object in the whole cluster and for ever */
+	uint32_t node, index;
+	uint64_t epoch, serial;
+};
+
+struct value { /* immutable, counted */
+	uint32_t refs;
+	uint32_t weight; /* bytes with all that it holds, saturating */
+	struct core_ref ref;
+	union {
+		struct {
+			uint64_t offset, length; /* Memory */
+		};
+		struct bundle *bundle; /* Request; NULL: nothing bound */
+	};
+	union {
+		uint64_t mark;      /* encoding: equals core->mark when it has a number */
+		struct value *next; /* being released */
+	};
+	uint16_t number; /* encoding: entry */
+	uint8_t kind, rights;
+	uint8_t height;
+};
+
+struct bound {
+	struct value *value;
+	uint32_t index;
+};
+struct extent {
+	uint32_t offset, length;
+};
+struct bundle { /* bound arguments: immutable, counted; caps, ranges and bytes follow */
+	uint32_t refs, weight;
+	uint32_t size; /* bytes allocated */
+	uint32_t imm_bytes;
+	uint16_t cap_count, range_count;
+	uint8_t height;
+	struct value *on_error; /* NULL: none */
+	struct bound caps[];
+};
+
+/* What is to be added to a bundle: parts of a checked table of arguments. */
+struct addition {
+	const struct wire_range *ranges;
+	const struct wire_bound *bounds;
+	const uint8_t *imm;
+	unsigned range_count, bound_count;
+	struct value **table;   /* what bounds name */
+	struct value *on_error; /* borrowed; NULL: none */
+};
+
+/* A table of arguments turned into values. */
+struct built {
+	struct value *table[FOS_ENTRIES_MAX];
+	unsigned count;
+	struct addition call; /* what entry 0 adds */
+};
+
+/* The distinct values below a bundle, for encoding. */
+struct plan {
+	struct value *values[FOS_ENTRIES_MAX]; /* from 1, rising by height */
+	unsigned count, ranges, bounds;        /* entry 0 included */
+	uint32_t imm_bytes;
+	size_t size; /* bytes of the table */
+};
+
+/* ------------------------------------------------------------------ invocations */
+
+struct account { /* whose waiting invocations are counted together */
+	struct list invocations;
+	struct process *process; /* NULL: a peer's, or those of dead Processes */
+	uint32_t parked;         /* waiting here */
+	uint32_t finishing;      /* of them: continuations of deliveries */
+};
+
+struct exception {
+	struct wire_exception head;
+	char detail[];
+};
+
+struct invocation {
+	struct list link;  /* queue, park, waiter or in flight */
+	struct list owned; /* account */
+	struct timer timer;
+	struct account *account;
+	struct core_ref target;
+	struct bundle *bundle;       /* NULL: no arguments */
+	struct value *on_error;      /* NULL: nobody is told */
+	struct exception *exception; /* NULL: a plain invocation */
+	uint64_t trace, span;        /* span: the parent's */
+	uint64_t end;                /* of its time */
+	uint64_t order;              /* in flight: the session's number */
+	struct park *park;           /* waits there */
+	struct waiter *waiter;       /* waits there */
+	uint16_t more;               /* of a retry */
+	bool retry;
+	bool finishing; /* continues or ends a delivery: counted apart, its room was kept */
+	bool reserved;  /* its room was kept, but is not counted apart */
+	bool waiting;   /* counted in account->parked */
+};
+
+struct delivery {
+	uint64_t id;
+	struct list of_channel;
+	struct channel *channel;
+	struct object *object;
+	struct value *on_error;
+	uint64_t trace, span, parent;
+	uint64_t begin, end;
+	uint32_t cap_count;
+	bool once;
+	uint64_t caps[];
+};
+
+/* Who waits at an object whose inbox is full: a Process of this node with its invocations, or a
+ * session, whose invocations wait at the peer. */
+struct waiter {
+	struct list hash;
+	struct list of_object;
+	struct list of_source;
+	struct list turn; /* of the channel; in no list while every one of it has a place kept */
+	struct object *object;
+	struct session *session; /* NULL: local */
+	const struct account *source;
+	struct list invocations;
+	uint32_t count;   /* invocations waiting: here, or bounced to the peer */
+	uint32_t granted; /* of them: a place is kept and ROOM was sent */
+};
+
+/* The other end of it: invocations of this node that wait for room at another. */
+struct park {
+	struct list hash;
+	struct list of_session;
+	struct session *session;
+	struct core_ref target;
+	struct list bounced, fresh; /* bounced came first; fresh ones never left */
+	uint32_t count;             /* of both */
+	uint32_t owed;              /* how many the owner knows of */
+};
+
+/* ------------------------------------------------------------------ objects, Processes */
+
+struct object {
+	uint64_t serial; /* lowest bit: ONCE */
+	uint64_t handle; /* in core->objects; its index is the reference's */
+	uint8_t kind;    /* enum fos_kind */
+	bool once, dead;
+	bool reserved;           /* ONCE: its space is kept */
+	struct process *process; /* NULL: its Process is dead */
+	struct list of_process;
+	uint32_t deliveries; /* open; a dead object stays until there are none */
+	uint32_t busy;       /* slices of it that the shell is moving or sending */
+	union {
+		struct {
+			uint32_t segment, rights;
+			uint64_t offset, length;
+			struct list readers;       /* struct outgoing.of_src */
+			struct list writers;       /* struct outgoing.of_dst */
+			struct list incoming;      /* struct incoming.of_dst */
+			struct revoking *revoking; /* waits until busy is 0 */
+		} memory;
+		struct {
+			struct channel *channel;
+			struct list of_channel;
+			uint64_t handler;
+			struct list waiters;
+			struct timer timer; /* ONCE */
+		} request;
+	};
+};
+
+struct channel {
+	struct process *process;
+	uint32_t number;
+	uint32_t open;     /* deliveries that hold a place */
+	uint32_t reserved; /* places kept for retries */
+	uint32_t once;     /* living ONCE Requests and their open deliveries */
+	struct list objects, deliveries;
+	struct list turns; /* struct waiter, each in its turn */
+	struct list ready; /* of the core: look whether a waiter can go on */
+};
+
+struct process {
+	struct list hash;
+	uint32_t serial;
+	bool ending, may_set_registry;
+	fos_principal principal;
+	struct core_usage usage;
+	uint32_t once_living; /* ONCE Requests: each keeps ONCE_SLOTS and ONCE_BYTES */
+	uint32_t reserved;    /* places kept for retries in all channels */
+	struct account account;
+	struct list objects, copies, outgoing, askings, revokings;
+	struct list waiters; /* as a source */
+	struct table slots, deliveries;
+	struct channel **channels;
+	uint64_t *segments; /* lengths */
+};
+
+/* Whom a completion goes to; channel NULL: nobody any more. */
+struct caller {
+	struct channel *channel;
+	uint64_t cookie;
+};
+
+struct revoking { /* cap_revoke that waits for slices */
+	struct list of_process;
+	struct object *object;
+	struct caller caller;
+};
+
+struct asking { /* registry_get that waits */
+	struct list link, of_process;
+	struct timer timer;
+	struct process *process;
+	struct caller caller;
+};
+
+/* ------------------------------------------------------------------ copies */
+
+struct copy { /* the asker's: a call that waits */
+	uint64_t id;
+	struct list of_process;
+	struct timer timer;
+	struct process *process;
+	struct caller caller;
+	uint32_t src_node, dst_node;
+};
+
+/* To whom the end of a copy is told, and how. */
+struct landing {
+	struct bundle *args;    /* argument FOS_NEXT is `then`; NULL: the asker is told */
+	struct value *on_error; /* NULL: nobody is told of errors */
+	uint32_t asker;         /* node */
+	uint64_t asker_epoch, copy;
+	uint64_t trace, span, end; /* span: the parent's */
+};
+
+struct outgoing { /* the source's owner's */
+	uint64_t id;
+	struct list turn;       /* of the session; in no list: nothing to send now */
+	struct list of_src;     /* object */
+	struct list of_dst;     /* object, when local */
+	struct list of_session; /* to */
+	struct list of_asker;   /* session, or process when asked for here */
+	struct timer timer;
+	struct object *src, *dst; /* dst NULL: remote */
+	struct session *to;       /* NULL: local */
+	struct session *asked_by; /* it gets its COPY credit back; NULL: nobody does */
+	struct process *process;  /* asked for here; NULL: by a peer, or it is dead */
+	struct core_ref dst_ref;
+	uint64_t src_offset, dst_offset; /* in the objects */
+	uint64_t length, sent;
+	uint32_t outstanding; /* slices with the shell */
+	uint32_t uncredited;  /* slices whose DATA credit is not back */
+	struct landing landing;
+	uint64_t begin;
+	bool ended;   /* waits for slices and credits only */
+	uint8_t stop; /* fos_status to give it up with, once a credit is there */
+};
+
+struct incoming { /* the destination's owner's */
+	struct list hash;
+	struct list of_dst;
+	struct list of_session;
+	struct timer timer;
+	struct session *from;
+	struct object *dst;
+	uint64_t stream;
+	uint64_t base, total, received;
+	struct landing landing;
+	uint64_t begin;
+};
+
+struct ask { /* a COPY on its way to the source's owner */
+	struct list link;
+	struct bundle *args;
+	struct value *on_error;
+	uint64_t copy, trace, span, end;
+	bool has_then;
+};
+
+/* ------------------------------------------------------------------ sessions */
+
+struct session_class {
+	uint32_t credits;    /* left to send with */
+	uint32_t unreturned; /* of the peer's, to be given back */
+	uint32_t peers;      /* that the peer has left */
+	uint32_t early;      /* invocations known as handled before their credit came back */
+	struct list queue;   /* struct invocation: no credit yet (INVOKE, ERROR) */
+	struct list flight;  /* struct invocation: sent, credit not back */
+};
+
+struct session {
+	struct list hash, all, dirty;
+	uint32_t node;
+	uint64_t epoch;
+	bool ending;
+	bool tell_registry;
+	uint32_t sequence_out[2], sequence_in[2];
+	uint64_t order;
+	struct session_class classes[WIRE_CLASS_COUNT];
+	struct list asks;     /* struct ask: COPY messages without a credit */
+	struct list turns;    /* struct outgoing with something to send */
+	struct list outgoing; /* struct outgoing to it */
+	struct list asked;    /* struct outgoing that it asked for */
+	struct list incoming;
+	uint64_t slices[DATA_CREDITS]; /* outgoing.id of those whose credit is not back: a ring */
+	uint32_t slice_first, slice_count;
+	struct list waiters, parks;
+	uint32_t incoming_count;
+	struct account account;
+	struct timer timer;
+	uint64_t beats, heard;  /* our count; the peer's last */
+	uint64_t echoed, alive; /* the last echo of ours, and when it was new */
+};
+
+struct registry {
+	struct core_ref ref; /* serial 0: none known */
+	uint64_t version;
+};
+
+struct output_chunk;
+struct core {
+	struct core_config config;
+	struct pool pool;
+	uint64_t now;
+	uint64_t serial; /* of the newest object, without the ONCE bit */
+	uint64_t mark;
+	struct base_random random;
+	struct timer *timers;
+	struct table objects, copies, outgoing;
+	struct hash processes, sessions, waiters, parks, incoming;
+	struct list all_sessions;
+	struct list ready;    /* struct channel */
+	struct list dirty;    /* struct session */
+	struct list askings;  /* struct asking */
+	struct account house; /* invocations of dead Processes and ended sessions */
+	struct registry registry;
+	uint32_t process_count, session_count;
+	struct fos_counters counters;
+	struct output_chunk *output_first, *output_last, *output_read;
+	uint32_t output_position;
+	struct output_chunk *bytes_first, *bytes_last;
+};
+
+/* ------------------------------------------------------------------ pool.c */
+
+/* Not zeroed. NULL: the memory of the core is used up. */
+void *core_alloc(struct core *core, size_t size);
+/* The same, out of the reserve too: for what must go on. Never NULL. */
+void *core_alloc_reserved(struct core *core, size_t size);
+void core_free(struct core *core, void *block, size_t size);
+/* Memory for the Controller's own tables: does not count as in use. NULL: none. */
+void *core_grow(struct core *core, size_t size, bool reserved);
+size_t core_pool_room(size_t size); /* bytes that a block of this size really takes */
+
+/* ------------------------------------------------------------------ table.c, hash.c, timer.c */
+
+void core_table_init(struct table *table, uint32_t limit, bool for_ever);
+void core_table_end(struct core *core, struct table *table);
+/* The new handle; 0: full, or no memory. */
+uint64_t core_table_add(struct core *core, struct table *table, void *content);
+/* The entry of a living handle, else NULL. */
+struct table_entry *core_table_get(const struct table *table, uint64_t handle);
+/* Whether a handle was ever given out. */
+bool core_table_issued(const struct table *table, uint64_t handle);
+void core_table_remove(struct table *table, uint64_t handle);
+/* The living entry at an index, for walks: NULL where there is none. */
+struct table_entry *core_table_at(const struct table *table, uint32_t index);
+static inline uint32_t core_table_index(uint64_t handle)
+{
+	return (uint32_t)(handle & ((1u << HANDLE_INDEX_BITS) - 1));
+}
+
+void core_hash_init(struct hash *hash);
+struct list *core_hash_bucket(struct hash *hash, uint64_t key);
+
+void core_timer_init(struct timer *timer, enum timer_kind kind);
+void core_timer_start(struct core *core, struct timer *timer, uint64_t when);
+void core_timer_stop(struct core *core, struct timer *timer);
+void core_timers_run(struct core *core);
+uint64_t core_time_end(const struct core *core, uint64_t left); /* now + left, saturating */
+static inline uint64_t core_time_left(const struct core *core, uint64_t end)
+{
+	return end > core->now ? end - core->now : 0;
+}
+
+/* ------------------------------------------------------------------ value.c, args.c */
+
+struct value *core_value_memory(struct core *core, const struct core_ref *ref, uint64_t offset,
+								uint64_t length, uint8_t rights);
+/* Takes the bundle, also when it fails. */
+struct value *core_value_request(struct core *core, const struct core_ref *ref,
+								 struct bundle *bundle);
+static inline struct value *core_value_hold(struct value *value)
+{
+	if (value != NULL)
+		value->refs++;
+	return value;
+}
+void core_value_release(struct core *core, struct value *value); /* NULL is allowed */
+static inline struct bundle *core_bundle_hold(struct bundle *bundle)
+{
+	if (bundle != NULL)
+		bundle->refs++;
+	return bundle;
+}
+void core_bundle_release(struct core *core, struct bundle *bundle);
+static inline const struct extent *core_bundle_ranges(const struct bundle *bundle)
+{
+	return (const struct extent *)(const void *)(bundle->caps + bundle->cap_count);
+}
+static inline const uint8_t *core_bundle_bytes(const struct bundle *bundle)
+{
+	return (const uint8_t *)(core_bundle_ranges(bundle) + bundle->range_count);
+}
+/* The argument, borrowed; NULL: not bound. */
+struct value *core_bundle_cap(const struct bundle *bundle, unsigned index);
+/* base (may be NULL) with the addition. OVERLAP; INVALID: too deep; QUOTA. on_error of the
+ * addition overrides base's only where the caller invokes. */
+fos_status core_bundle_merge(struct core *core, struct bundle *base, const struct addition *add,
+							 bool invoking, struct bundle **out);
+
+/* Builds the values of a call's or message's table; on error nothing is left to release. */
+fos_status core_args_build_call(struct core *core, struct process *process,
+								const struct wire_args_view *view, struct built *out);
+fos_status core_args_build_message(struct core *core, const struct wire_args_view *view,
+								   struct built *out);
+void core_args_release(struct core *core, struct built *built);
+/* A Request with the addition bound. WRONG_TYPE: base or on_error is no Request. */
+fos_status core_args_refine(struct core *core, const struct value *base, const struct addition *add,
+							struct value **out);
+/* What a capability field of a call names, borrowed: a slot's value or an entry's. NULL: NO_CAP. */
+struct value *core_args_named(struct process *process, const struct built *built, uint64_t cap);
+
+/* Whether bundle and on_error fit into one message, and how. QUOTA: more than one can carry. */
+fos_status core_plan(struct core *core, struct bundle *bundle, struct value *on_error,
+					 struct plan *out);
+/* Writes plan->size bytes. */
+void core_plan_write(const struct plan *plan, const struct bundle *bundle,
+					 const struct value *on_error, uint8_t *out);
+
+/* ------------------------------------------------------------------ space.c, object.c */
+
+/* A slot for the value, which it holds from now on (takes nothing). QUOTA. */
+fos_status core_slot_add(struct core *core, struct process *process, struct value *value,
+						 bool borrowed, uint64_t *out);
+struct value *core_slot_value(const struct process *process, uint64_t cap); /* borrowed; NULL */
+void core_slot_remove(struct core *core, struct process *process, uint64_t cap);
+/* At a delivery's end: unless it was kept. */
+void core_slot_return(struct core *core, struct process *process, uint64_t cap);
+void core_space_end(struct core *core, struct process *process);
+/* Whether so many slots and bytes by value more fit beside what is kept for ONCE Requests. */
+bool core_space_fits(const struct core *core, const struct process *process, uint32_t slots,
+					 uint64_t bytes);
+void core_call_cap_close(struct core *core, struct caller *caller, const uint8_t *bytes);
+void core_call_cap_keep(struct core *core, struct caller *caller, const uint8_t *bytes);
+void core_call_cap_info(struct core *core, struct caller *caller, const uint8_t *bytes);
+void core_call_cap_is_same(struct core *core, struct caller *caller, const uint8_t *bytes);
+
+fos_status core_object_create(struct core *core, struct process *process, uint8_t kind, bool once,
+							  struct object **out);
+/* The object of this node that ref names: NULL and REVOKED or STALE. */
+fos_status core_object_find(struct core *core, const struct core_ref *ref, struct object **out);
+struct core_ref core_object_ref(const struct core *core, const struct object *object);
+/* Kills it: nothing reaches it any more. Freed when nothing of it is open. */
+void core_object_kill(struct core *core, struct object *object);
+/* After deliveries or busy went down. */
+void core_object_settle(struct core *core, struct object *object);
+static inline bool core_serial_is_once(uint64_t serial)
+{
+	return serial & 1;
+}
+void core_call_cap_revoke(struct core *core, struct caller *caller, const uint8_t *bytes);
+void core_revoking_end(struct core *core, struct revoking *revoking);
+
+/* ------------------------------------------------------------------ memory.c, request.c */
+
+void core_call_memory_create(struct core *core, struct caller *caller, const uint8_t *bytes);
+void core_call_memory_diminish(struct core *core, struct caller *caller, const uint8_t *bytes);
+fos_status core_memory_part(struct core *core, const struct value *value, uint64_t offset,
+							uint64_t length, uint32_t drop, struct value **out);
+void core_call_request_create(struct core *core, struct caller *caller, const uint8_t *bytes);
+void core_call_request_refine(struct core *core, struct caller *caller, const uint8_t *bytes);
+
+/* ------------------------------------------------------------------ invoke.c */
+
+void core_call_request_invoke(struct core *core, struct caller *caller, const uint8_t *bytes);
+void core_invocation_init(struct invocation *inv, struct account *account);
+/* Brings it to its target. OK: taken with all that it holds (inv itself is copied when it must
+ * wait). Else the caller still has what it holds; the status says why. */
+fos_status core_submit(struct core *core, struct invocation *inv);
+/* Gives inv what the named delivery hands on (on_error is borrowed), or begins a new task. INVALID:
+ * no such delivery. */
+fos_status core_invocation_inherit(struct core *core, struct process *process, uint64_t delivery_id,
+								   uint64_t trace, uint64_t time, struct invocation *inv);
+/* Gives inv its target and arguments: the Request's with the addition; on_error is the call's own,
+ * else the Request's, else the one that inv has (borrowed until now). On error inv holds nothing.
+ */
+fos_status core_invocation_address(struct core *core, struct invocation *inv,
+								   const struct value *request, const struct addition *add);
+/* A copy of inv in the pool, in its account. NULL: QUOTA. */
+struct invocation *core_invocation_keep(struct core *core, const struct invocation *inv);
+/* Counts it as waiting and lets its time end. Whether the account may: core_may_wait(). */
+bool core_may_wait(const struct core *core, const struct invocation *inv);
+void core_invocation_wait(struct core *core, struct invocation *inv);
+void core_invocation_go(struct core *core, struct invocation *inv); /* waits no longer */
+/* drop releases what it holds; free also takes the pool's record out of everything it is in. */
+void core_invocation_drop(struct core *core, struct invocation *inv);
+void core_invocation_free(struct core *core, struct invocation *inv);
+/* Waited in vain: tells on_error, then frees. */
+void core_invocation_fail(struct core *core, struct invocation *inv, fos_status status);
+void core_invocation_expired(struct core *core, struct invocation *inv);
+void core_account_init(struct account *account, struct process *process);
+/* Moves all to the house: their Process or session is gone. */
+void core_account_end(struct core *core, struct account *account);
+void core_account_move(struct core *core, struct invocation *inv, struct account *to);
+void core_receive_invoke(struct core *core, struct session *session, const uint8_t *bytes);
+
+/* ------------------------------------------------------------------ inbox.c, park.c */
+
+/* At the owner. OK: delivered, or waits here, or went back; else as core_submit(). session NULL:
+ * from this node. */
+fos_status core_arrive(struct core *core, struct invocation *inv, struct object *object,
+					   struct session *session);
+void core_channel_wake(struct core *core, struct channel *channel);
+void core_process_wake(struct core *core, struct process *process);
+void core_inbox_run(struct core *core, struct channel *channel);
+/* The object died: its waiters go on to hear of it. */
+void core_inbox_object_end(struct core *core, struct object *object);
+void core_waiter_session_end(struct core *core, struct session *session);
+void core_waiter_left(struct core *core, struct invocation *inv); /* a local one gave up */
+void core_receive_room(struct core *core, struct session *session, const uint8_t *bytes);
+
+struct park *core_park_find(struct core *core, struct session *session,
+							const struct core_ref *target);
+void core_park_append(struct core *core, struct park *park, struct invocation *inv);
+void core_park_left(struct core *core, struct invocation *inv);
+void core_receive_bounce(struct core *core, struct session *session, const uint8_t *bytes);
+void core_park_room(struct core *core, struct session *session,
+					const struct wire_message_room *room);
+void core_park_session_end(struct core *core, struct session *session);
+
+/* ------------------------------------------------------------------ delivery.c, exception.c */
+
+/* Makes the delivery. OK: what inv holds is taken. QUOTA: it does not fit into its provider. */
+fos_status core_deliver(struct core *core, struct invocation *inv, struct object *object);
+struct delivery *core_delivery_find(const struct process *process, uint64_t id);
+void core_delivery_finish(struct core *core, struct delivery *delivery, fos_status status);
+/* Ends it with an exception in the Process's name. */
+void core_delivery_fail(struct core *core, struct delivery *delivery, struct account *account,
+						fos_status status, const char *detail, size_t detail_len);
+void core_call_continue(struct core *core, struct caller *caller, const uint8_t *bytes);
+void core_call_fail(struct core *core, struct caller *caller, const uint8_t *bytes);
+void core_call_finish(struct core *core, struct caller *caller, const uint8_t *bytes);
+
+struct notice { /* who could not go on with what, and why */
+	struct account *account;
+	struct value *on_error; /* borrowed; NULL: nobody is told */
+	uint64_t trace, span, end;
+	fos_status status;
+	bool reserved;                 /* its room to wait is kept: it takes the place of what failed */
+	const struct process *process; /* NULL: the Controller itself */
+	const char *detail;            /* NULL: the status's text */
+	size_t detail_len;
+};
+void core_notify(struct core *core, const struct notice *notice);
+/* An exception as a delivery that replaces an invocation which does not fit. NULL: no memory. */
+struct exception *core_exception_make(struct core *core, const struct notice *notice);
+struct exception *core_exception_copy(struct core *core, const struct wire_exception *head,
+									  const uint8_t *detail);
+void core_exception_free(struct core *core, struct exception *exception);
+
+/* ------------------------------------------------------------------ once.c */
+
+fos_status core_once_reserve(struct core *core, struct object *object, uint64_t deadline);
+/* Gives back what is kept for it, if it is. */
+void core_once_release(struct object *object);
+fos_status core_once_arrive(struct core *core, struct invocation *inv, struct object *object);
+void core_once_expired(struct core *core, struct object *object);
+
+/* ------------------------------------------------------------------ copy*.c */
+
+/* copy.c: the asker. */
+void core_call_memory_copy(struct core *core, struct caller *caller, const uint8_t *bytes);
+void core_copy_end(struct core *core, struct copy *copy, fos_status status);
+void core_copy_told(struct core *core, uint64_t id, fos_status status); /* unknown: nothing */
+void core_copies_session_end(struct core *core, const struct session *session);
+void core_receive_copy_done(struct core *core, struct session *session, const uint8_t *bytes);
+void core_ask_send(struct core *core, struct session *session, struct ask *ask);
+void core_asks_session_end(struct core *core, struct session *session);
+/* Says how a copy ended: `then`, on_error or the asker. `account` keeps what has to wait. */
+void core_copy_report(struct core *core, const struct landing *landing, struct account *account,
+					  fos_status status);
+void core_copy_span(struct core *core, const struct landing *landing, uint64_t begin,
+					uint64_t bytes, const struct object *dst);
+void core_landing_hold(struct landing *landing);
+void core_landing_release(struct core *core, struct landing *landing);
+
+/* copy_send.c: the source's owner. A transfer of `want`, of which src, dst_ref, offsets, length,
+ * landing (held anew) and who asked are filled in. Else the status of what is wrong. */
+fos_status core_outgoing_start(struct core *core, const struct outgoing *want);
+void core_outgoing_send(struct core *core, struct outgoing *out); /* one slice, one credit */
+void core_outgoing_end(struct core *core, struct outgoing *out, fos_status status);
+void core_outgoing_slice_done(struct core *core, uint64_t token);
+void core_outgoing_credits(struct core *core, struct session *session, uint32_t count);
+void core_outgoing_session_end(struct core *core, struct session *session);
+void core_outgoing_process_end(struct core *core, struct process *process);
+void core_receive_copy(struct core *core, struct session *session, const uint8_t *bytes);
+void core_receive_data_stop(struct core *core, struct session *session, const uint8_t *bytes);
+
+/* copy_receive.c: the destination's owner. */
+void core_receive_data(struct core *core, struct session *session, const uint8_t *bytes);
+void core_incoming_end(struct core *core, struct incoming *in, fos_status status);
+void core_incoming_session_end(struct core *core, struct session *session);
+
+/* ------------------------------------------------------------------ session.c */
+
+void core_session_up(struct core *core, uint32_t node, uint64_t epoch);
+void core_session_gone(struct core *core, uint32_t node);
+struct session *core_session_find(struct core *core, uint32_t node); /* NULL: none alive */
+/* The living session with the object's owner: PEER_LOST, STALE. */
+fos_status core_session_to(struct core *core, const struct core_ref *ref, struct session **out);
+void core_session_message(struct core *core, const struct core_event *event);
+void core_session_break(struct core *core, struct session *session, const char *reason);
+void core_session_dirty(struct core *core, struct session *session);
+void core_session_run(struct core *core, struct session *session);
+void core_session_beat(struct core *core, struct session *session);
+/* Sends it, or queues it until there is a credit. inv is in the pool; its record is the session's
+ * from now on. */
+void core_session_invoke(struct core *core, struct session *session, struct invocation *inv);
+void core_session_post(struct core *core, struct session *session, struct invocation *inv,
+					   const struct plan *plan); /* there is a credit, the plan is the last made */
+bool core_session_has_credit(const struct session *session, enum wire_class class);
+/* Room for a message of `size` bytes, which goes out as the caller fills it: its header is written,
+ * its fixed part zeroed, its class's credit taken. `data` more bytes come from an arena: then *out
+ * is its output, of type CORE_SEND_SLICE, to be completed. */
+void *core_session_send(struct core *core, struct session *session, uint8_t type, size_t size);
+void *core_session_send_slice(struct core *core, struct session *session, uint8_t type, size_t size,
+							  size_t data, struct core_output **out);
+
+/* ------------------------------------------------------------------ registry.c, process.c */
+
+void core_call_registry_get(struct core *core, struct caller *caller, const uint8_t *bytes);
+void core_call_registry_set(struct core *core, struct caller *caller, const uint8_t *bytes);
+void core_asking_end(struct core *core, struct asking *asking, fos_status status);
+void core_registry_object_end(struct core *core, const struct object *object);
+void core_registry_session_end(struct core *core, const struct session *session);
+void core_registry_tell(struct core *core, struct session *session);
+void core_receive_registry(struct core *core, struct session *session, const uint8_t *bytes);
+
+struct process *core_process_find(const struct core *core, uint32_t serial);
+void core_process_up(struct core *core, const struct core_event *event);
+void core_process_gone(struct core *core, uint32_t serial);
+void core_process_break(struct core *core, struct process *process, const char *reason);
+void core_channel_up(struct core *core, uint32_t process, uint32_t channel);
+void core_channel_gone(struct core *core, uint32_t process, uint32_t channel);
+void core_segment_up(struct core *core, const struct core_event *event);
+void core_process_call(struct core *core, const struct core_event *event);
+
+/* ------------------------------------------------------------------ output.c */
+
+void core_output_reset(struct core *core);
+struct core_output *core_output_add(struct core *core, enum core_output_type type);
+/* Bytes for a record or message, aligned to 8, good until the next step; at most OUTPUT_CHUNK. */
+void *core_output_bytes(struct core *core, size_t size);
+void core_complete(struct core *core, const struct caller *caller, fos_status status);
+void core_complete_cap(struct core *core, const struct caller *caller, uint64_t cap);
+void core_complete_same(struct core *core, const struct caller *caller, bool same);
+/* Completes with a new slot for the value, which is released. */
+void core_complete_value(struct core *core, const struct caller *caller, fos_status status,
+						 struct value *value);
+void *core_output_record(struct core *core, const struct channel *channel, uint16_t type,
+						 size_t size, uint64_t cookie);
+
+#endif

@@ -1,0 +1,91 @@
+/* ONCE Requests: what a client relies on. Exactly one delivery: the first arrival, success or
+ * error, or else the exception that its deadline makes here, at the maker's own Controller.
+ *
+ *     create: place, slots and bytes kept, timer started
+ *        |--- first arrival ----> consumed, delivered beside the inbox; later ones are dropped
+ *        |--- does not fit -----> consumed, delivered as exception QUOTA
+ *        |--- deadline ---------> consumed, delivered as exception TIMED_OUT
+ *        '--- revoke, death ----> nothing is delivered
+ */
+#include "core/core_internal.h"
+
+fos_status core_once_reserve(struct core *core, struct object *object, uint64_t deadline)
+{
+	struct channel *channel = object->request.channel;
+	struct process *process = object->process;
+	if (channel->once == core->config.limits.once ||
+		!core_space_fits(core, process, ONCE_SLOTS, ONCE_BYTES))
+		return FOS_QUOTA;
+	channel->once++;
+	process->usage.once++;
+	process->once_living++;
+	object->reserved = true;
+	core_timer_start(core, &object->request.timer,
+					 core_time_end(core, deadline ? deadline : core->config.default_time));
+	return FOS_OK;
+}
+
+static void give_space_back(struct object *object)
+{
+	BASE_ASSERT(object->reserved);
+	object->reserved = false;
+	object->process->once_living--;
+}
+
+void core_once_release(struct object *object)
+{
+	if (!object->reserved)
+		return;
+	give_space_back(object);
+	object->request.channel->once--;
+	object->process->usage.once--;
+}
+
+/* Delivers what is left when the arrival itself cannot be. */
+static void deliver_exception(struct core *core, struct object *object, const struct notice *why)
+{
+	struct invocation inv;
+	core_invocation_init(&inv, why->account);
+	inv.exception = core_exception_make(core, why);
+	inv.trace = why->trace;
+	inv.span = why->span;
+	inv.end = core_time_end(core, core->config.default_time);
+	if (core_deliver(core, &inv, object) == FOS_OK)
+		return;
+	/* Not even a bare exception: the memory of the Controller is used up. */
+	core_invocation_drop(core, &inv);
+	core->counters.dropped++;
+	object->request.channel->once--;
+	object->process->usage.once--;
+}
+
+/* The object dies with its one delivery under way, which keeps its place. */
+static void consume(struct core *core, struct invocation *inv, struct object *object,
+					fos_status status, const struct process *concerned)
+{
+	struct notice why = {.account = &core->house,
+						 .trace = inv != NULL ? inv->trace : 0,
+						 .span = inv != NULL ? inv->span : 0,
+						 .status = status,
+						 .process = concerned};
+	object->deliveries++;
+	give_space_back(object);
+	if (inv == NULL || core_deliver(core, inv, object) != FOS_OK)
+		deliver_exception(core, object, &why);
+	core_object_kill(core, object);
+	object->deliveries--;
+	core_object_settle(core, object);
+}
+
+fos_status core_once_arrive(struct core *core, struct invocation *inv, struct object *object)
+{
+	consume(core, inv, object, FOS_QUOTA, object->process);
+	core_invocation_drop(core, inv);
+	return FOS_OK;
+}
+
+void core_once_expired(struct core *core, struct object *object)
+{
+	core->counters.once_expired++;
+	consume(core, NULL, object, FOS_TIMED_OUT, NULL);
+}

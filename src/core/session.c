@@ -1,0 +1,451 @@
+/* Sessions with peers: credits, queues, sequence numbers, heartbeats, and the end.
+ *
+ * Each class of messages has credits of its own in each direction. Sending takes one; the receiver
+ * gives it back when it has handled the message (a COPY: when the copy left). Credits ride back in
+ * the header of any message, and alone in CREDIT when half of a class's wait at a step's end.
+ *
+ *     step: message -> handled -> credits in its header -> ... -> end of step: queues that now have
+ *     credits, slices by turns, CREDIT if still needed */
+#include "core/core_internal.h"
+
+/* Bytes of the largest fixed part, a bounce's empty table included. */
+enum { FIXED_MAX = 192 };
+_Static_assert(sizeof(struct wire_message_data) <= FIXED_MAX && sizeof(struct wire_message_bounce) +
+																		sizeof(struct wire_args) +
+																		sizeof(struct wire_entry) <=
+																	FIXED_MAX,
+			   "core_session_send zeroes fixed parts");
+
+struct session *core_session_find(struct core *core, uint32_t node)
+{
+	struct list *bucket = core_hash_bucket(&core->sessions, node);
+	for (struct list *at = bucket->next; at != bucket; at = at->next) {
+		struct session *session = BASE_CONTAINER(at, struct session, hash);
+		if (session->node == node)
+			return session;
+	}
+	return NULL;
+}
+
+fos_status core_session_to(struct core *core, const struct core_ref *ref, struct session **out)
+{
+	struct session *session = core_session_find(core, ref->node);
+	if (session == NULL || session->ending)
+		return FOS_PEER_LOST;
+	if (session->epoch != ref->epoch)
+		return FOS_STALE;
+	*out = session;
+	return FOS_OK;
+}
+
+void core_session_dirty(struct core *core, struct session *session)
+{
+	if (list_empty(&session->dirty))
+		list_push(&core->dirty, &session->dirty);
+}
+
+void core_session_break(struct core *core, struct session *session, const char *reason)
+{
+	if (session->ending)
+		return;
+	session->ending = true;
+	struct core_output *out = core_output_add(core, CORE_END_SESSION);
+	out->node = session->node;
+	out->reason = reason;
+}
+
+/* ------------------------------------------------------------------ sending */
+
+/* struct fos_message_counters has one counter for each message, in the order of their numbers. */
+static void count(struct fos_message_counters *counters, uint8_t type, uint64_t add)
+{
+	_Static_assert(sizeof *counters == WIRE_MESSAGE_TYPE_REGISTRY * sizeof(uint64_t),
+				   "a counter a message");
+	uint64_t value;
+	char *at = (char *)counters + (type - 1u) * sizeof value;
+	memcpy(&value, at, sizeof value);
+	value += add;
+	memcpy(at, &value, sizeof value);
+}
+
+static void fill_header(struct core *core, struct session *session, struct wire_message *head,
+						uint8_t type, size_t size)
+{
+	bool bulk = wire_message_on_bulk(type);
+	head->size = (uint32_t)size;
+	head->type = type;
+	head->sequence = session->sequence_out[bulk]++;
+	for (unsigned i = 0; i < WIRE_CLASS_COUNT; i++) {
+		struct session_class *class = &session->classes[i];
+		uint32_t back = BASE_MIN(class->unreturned, (uint32_t)UINT8_MAX);
+		head->credits[i] = (uint8_t)back;
+		class->unreturned -= back;
+		class->peers += back;
+	}
+	count(&core->counters.sent, type, 1);
+	count(&core->counters.sent_bytes, type, size);
+}
+
+static void take_credit(struct session *session, uint8_t type)
+{
+	enum wire_class class = wire_message_class(type);
+	if (class == WIRE_CLASS_ANSWER)
+		return;
+	BASE_ASSERT(session->classes[class].credits > 0);
+	session->classes[class].credits--;
+}
+
+void *core_session_send_slice(struct core *core, struct session *session, uint8_t type, size_t size,
+							  size_t data, struct core_output **out)
+{
+	take_credit(session, type);
+	struct wire_message *head = core_output_bytes(core, size);
+	memset(head, 0, BASE_MIN(size, (size_t)FIXED_MAX));
+	fill_header(core, session, head, type, size + data);
+	*out = core_output_add(core, data > 0 ? CORE_SEND_SLICE : CORE_SEND);
+	(*out)->node = session->node;
+	(*out)->lane = wire_message_on_bulk(type) ? CORE_BULK : CORE_CONTROL;
+	(*out)->bytes = (const uint8_t *)head;
+	(*out)->size = size;
+	return head;
+}
+
+void *core_session_send(struct core *core, struct session *session, uint8_t type, size_t size)
+{
+	struct core_output *out;
+	return core_session_send_slice(core, session, type, size, 0, &out);
+}
+
+static enum wire_class class_of(const struct invocation *inv)
+{
+	return inv->exception != NULL ? WIRE_CLASS_ERROR : WIRE_CLASS_INVOKE;
+}
+
+bool core_session_has_credit(const struct session *session, enum wire_class class)
+{
+	return session->classes[class].credits > 0 && list_empty(&session->classes[class].queue);
+}
+
+void core_session_post(struct core *core, struct session *session, struct invocation *inv,
+					   const struct plan *plan)
+{
+	size_t detail = 0;
+	if (inv->exception != NULL)
+		detail = sizeof inv->exception->head + wire_pad8(inv->exception->head.detail_len);
+	uint8_t type = inv->exception ? WIRE_MESSAGE_TYPE_ERROR : WIRE_MESSAGE_TYPE_INVOKE;
+	/* INVOKE and ERROR have one layout. */
+	struct wire_message_invoke *message =
+		core_session_send(core, session, type, sizeof *message + detail + plan->size);
+	inv->order = session->order++;
+	message->epoch = inv->target.epoch;
+	message->serial = inv->target.serial;
+	message->trace = inv->trace;
+	message->span = inv->span;
+	message->time_left = core_time_left(core, inv->end);
+	message->order = inv->order;
+	message->index = inv->target.index;
+	message->retry = inv->retry;
+	message->exception = inv->exception != NULL;
+	message->more = inv->more;
+	uint8_t *at = (uint8_t *)(message + 1);
+	if (inv->exception != NULL) {
+		memset(at, 0, detail);
+		memcpy(at, &inv->exception->head, sizeof inv->exception->head);
+		memcpy(at + sizeof inv->exception->head, inv->exception->detail,
+			   inv->exception->head.detail_len);
+	}
+	core_plan_write(plan, inv->bundle, inv->on_error, at + detail);
+	inv->retry = false;
+	inv->more = 0;
+	list_push(&session->classes[class_of(inv)].flight, &inv->link);
+}
+
+static void send_queued(struct core *core, struct session *session, struct invocation *inv)
+{
+	struct plan plan;
+	list_remove(&inv->link);
+	core_invocation_go(core, inv);
+	/* It fitted when it was taken, and values do not change. */
+	fos_status status = core_plan(core, inv->bundle, inv->on_error, &plan);
+	BASE_ASSERT(status == FOS_OK);
+	core_session_post(core, session, inv, &plan);
+}
+
+void core_session_invoke(struct core *core, struct session *session, struct invocation *inv)
+{
+	if (core_session_has_credit(session, class_of(inv))) {
+		send_queued(core, session, inv);
+		return;
+	}
+	list_push(&session->classes[class_of(inv)].queue, &inv->link);
+	core_invocation_wait(core, inv);
+}
+
+/* ------------------------------------------------------------------ the end of a step */
+
+static void send_invocations(struct core *core, struct session *session, enum wire_class number)
+{
+	struct session_class *class = &session->classes[number];
+	while (class->credits > 0 && !list_empty(&class->queue))
+		send_queued(core, session, LIST_FIRST(&class->queue, struct invocation, link));
+}
+
+static void send_copies(struct core *core, struct session *session)
+{
+	while (session->classes[WIRE_CLASS_DATA].credits > 0 && !list_empty(&session->turns)) {
+		struct outgoing *out = LIST_FIRST(&session->turns, struct outgoing, turn);
+		list_remove(&out->turn);
+		core_outgoing_send(core, out);
+	}
+	while (session->classes[WIRE_CLASS_COPY].credits > 0 && !list_empty(&session->asks)) {
+		struct ask *ask = LIST_FIRST(&session->asks, struct ask, link);
+		list_remove(&ask->link);
+		core_ask_send(core, session, ask);
+	}
+}
+
+static bool must_return_credits(const struct session *session)
+{
+	for (unsigned i = 0; i < WIRE_CLASS_ANSWER; i++) {
+		if (2 * session->classes[i].unreturned >= wire_class_credits((enum wire_class)i))
+			return true;
+	}
+	return false;
+}
+
+void core_session_run(struct core *core, struct session *session)
+{
+	if (session->ending)
+		return;
+	send_invocations(core, session, WIRE_CLASS_ERROR);
+	send_invocations(core, session, WIRE_CLASS_INVOKE);
+	if (session->tell_registry && session->classes[WIRE_CLASS_REFERENCE].credits > 0)
+		core_registry_tell(core, session);
+	send_copies(core, session);
+	if (must_return_credits(session))
+		core_session_send(core, session, WIRE_MESSAGE_TYPE_CREDIT,
+						  sizeof(struct wire_message_credit));
+}
+
+/* ------------------------------------------------------------------ receiving */
+
+/* The peer handles in order: so many of the oldest were handled. */
+static void invocations_handled(struct core *core, struct session_class *class, uint32_t count)
+{
+	uint32_t early = BASE_MIN(class->early, count);
+	class->early -= early;
+	for (count -= early; count > 0; count--) {
+		struct invocation *inv = LIST_FIRST(&class->flight, struct invocation, link);
+		if (inv == NULL)
+			return;
+		core_invocation_free(core, inv);
+	}
+}
+
+static bool take_credits(struct core *core, struct session *session,
+						 const struct wire_message *head)
+{
+	for (unsigned i = 0; i < WIRE_CLASS_ANSWER; i++) {
+		struct session_class *class = &session->classes[i];
+		uint32_t back = head->credits[i];
+		if (back == 0)
+			continue;
+		if (back > wire_class_credits((enum wire_class)i) - class->credits)
+			return false;
+		class->credits += back;
+		if (i == WIRE_CLASS_INVOKE || i == WIRE_CLASS_ERROR)
+			invocations_handled(core, class, back);
+		if (i == WIRE_CLASS_DATA)
+			core_outgoing_credits(core, session, back);
+	}
+	return true;
+}
+
+static void receive_heartbeat(struct core *core, struct session *session, const uint8_t *bytes)
+{
+	const struct wire_message_heartbeat *message = (const void *)bytes;
+	session->heard = message->count;
+	if (message->echo <= session->echoed || message->echo > session->beats)
+		return;
+	session->echoed = message->echo;
+	session->alive = core->now;
+}
+
+static void dispatch(struct core *core, struct session *session, const uint8_t *bytes)
+{
+	switch (((const struct wire_message *)(const void *)bytes)->type) {
+	case WIRE_MESSAGE_TYPE_COPY:
+		core_receive_copy(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_DATA:
+		core_receive_data(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_INVOKE:
+	case WIRE_MESSAGE_TYPE_ERROR:
+		core_receive_invoke(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_BOUNCE:
+		core_receive_bounce(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_ROOM:
+		core_receive_room(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_COPY_DONE:
+		core_receive_copy_done(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_DATA_STOP:
+		core_receive_data_stop(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_CREDIT:
+		break;
+	case WIRE_MESSAGE_TYPE_HEARTBEAT:
+		receive_heartbeat(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_REGISTRY:
+		core_receive_registry(core, session, bytes);
+		break;
+	}
+}
+
+/* NULL, or why the session ends. */
+static const char *receive(struct core *core, struct session *session,
+						   const struct core_event *event)
+{
+	if (!wire_check_message(event->bytes, event->size))
+		return "a malformed message";
+	const struct wire_message *head = (const void *)event->bytes;
+	bool bulk = wire_message_on_bulk(head->type);
+	if (bulk != (event->lane == CORE_BULK))
+		return "a message on the wrong lane";
+	if (head->sequence != session->sequence_in[bulk]++)
+		return "a message is missing or came twice";
+	enum wire_class number = wire_message_class(head->type);
+	struct session_class *class = &session->classes[number];
+	if (number != WIRE_CLASS_ANSWER && class->peers-- == 0)
+		return "a message without a credit";
+	count(&core->counters.received, head->type, 1);
+	count(&core->counters.received_bytes, head->type, event->size);
+	/* Counted before it is handled, so that what answers it carries the credit; a COPY's comes back
+	 * when the copy left. The credits in its own header are taken last: with a bounce comes the
+	 * credit of what bounced, whose record the bounce must still find. */
+	if (number != WIRE_CLASS_ANSWER && number != WIRE_CLASS_COPY)
+		class->unreturned++;
+	dispatch(core, session, event->bytes);
+	return take_credits(core, session, head) ? NULL : "more credits than there are";
+}
+
+void core_session_message(struct core *core, const struct core_event *event)
+{
+	struct session *session = core_session_find(core, event->node);
+	if (session == NULL || session->ending)
+		return;
+	const char *reason = receive(core, session, event);
+	if (reason != NULL)
+		core_session_break(core, session, reason);
+	if (session->ending)
+		core->counters.protocol_errors++;
+	core_session_dirty(core, session);
+}
+
+/* ------------------------------------------------------------------ heartbeats */
+
+void core_session_beat(struct core *core, struct session *session)
+{
+	if (session->ending)
+		return;
+	/* Whoever comes late himself must not blame the peer for it. */
+	if (core->now - session->timer.when > core->config.heartbeat)
+		session->alive = core->now;
+	if (core->now - session->alive > core->config.failure_timeout) {
+		core_session_break(core, session, "no answer to heartbeats");
+		return;
+	}
+	struct wire_message_heartbeat *message =
+		core_session_send(core, session, WIRE_MESSAGE_TYPE_HEARTBEAT, sizeof *message);
+	message->count = ++session->beats;
+	message->echo = session->heard;
+	core_timer_start(core, &session->timer, core_time_end(core, core->config.heartbeat));
+}
+
+/* ------------------------------------------------------------------ up and gone */
+
+static void init_lists(struct session *session)
+{
+	struct list *lists[] = {&session->hash,  &session->all,      &session->dirty,
+							&session->asks,  &session->turns,    &session->outgoing,
+							&session->asked, &session->incoming, &session->waiters,
+							&session->parks};
+	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
+		list_init(lists[i]);
+	for (unsigned i = 0; i < WIRE_CLASS_COUNT; i++) {
+		struct session_class *class = &session->classes[i];
+		class->credits = class->peers = wire_class_credits((enum wire_class)i);
+		list_init(&class->queue);
+		list_init(&class->flight);
+	}
+}
+
+static void refuse(struct core *core, uint32_t node, const char *reason)
+{
+	struct core_output *out = core_output_add(core, CORE_END_SESSION);
+	out->node = node;
+	out->reason = reason;
+}
+
+void core_session_up(struct core *core, uint32_t node, uint64_t epoch)
+{
+	core_session_gone(core, node);
+	if (core->session_count == core->config.limits.sessions) {
+		refuse(core, node, "too many sessions");
+		return;
+	}
+	struct session *session = core_alloc(core, sizeof *session);
+	if (session == NULL) {
+		refuse(core, node, "no memory for a session");
+		return;
+	}
+	*session = (struct session){.node = node, .epoch = epoch, .alive = core->now};
+	init_lists(session);
+	core_account_init(&session->account, NULL);
+	list_push(core_hash_bucket(&core->sessions, node), &session->hash);
+	list_push(&core->all_sessions, &session->all);
+	core->session_count++;
+	core_timer_init(&session->timer, TIMER_HEARTBEAT);
+	core_timer_start(core, &session->timer, core_time_end(core, core->config.heartbeat));
+	session->tell_registry =
+		core->registry.ref.serial != 0 && core->registry.ref.node == core->config.node;
+	core_session_dirty(core, session);
+}
+
+static void fail_all(struct core *core, struct list *invocations, fos_status status)
+{
+	while (!list_empty(invocations))
+		core_invocation_fail(core, LIST_FIRST(invocations, struct invocation, link), status);
+}
+
+void core_session_gone(struct core *core, uint32_t node)
+{
+	struct session *session = core_session_find(core, node);
+	if (session == NULL)
+		return;
+	/* From now on nothing is sent to it. */
+	list_remove(&session->hash);
+	list_remove(&session->all);
+	list_remove(&session->dirty);
+	core_timer_stop(core, &session->timer);
+	core->session_count--;
+	core->counters.sessions_ended++;
+	core_registry_session_end(core, session);
+	core_waiter_session_end(core, session);
+	core_asks_session_end(core, session);
+	core_outgoing_session_end(core, session);
+	core_incoming_session_end(core, session);
+	core_copies_session_end(core, session);
+	for (unsigned i = 0; i < WIRE_CLASS_COUNT; i++) {
+		fail_all(core, &session->classes[i].flight, FOS_OUTCOME_UNKNOWN);
+		fail_all(core, &session->classes[i].queue, FOS_PEER_LOST);
+	}
+	core_park_session_end(core, session);
+	core_account_end(core, &session->account);
+	core_free(core, session, sizeof *session);
+}

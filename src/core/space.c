@@ -1,0 +1,153 @@
+/* Capability spaces: slots, and the calls that look at one or drop it.
+ *
+ * A slot holds a reference to a value and charges its weight to the Process. A slot that came with
+ * a delivery is `borrowed`: it ends with the delivery unless cap_keep cleared the mark. */
+#include "core/core_internal.h"
+
+bool core_space_fits(const struct core *core, const struct process *process, uint32_t slots,
+					 uint64_t bytes)
+{
+	const struct core_limits *limits = &core->config.limits;
+	uint64_t kept = process->once_living;
+	return process->usage.slots + kept * ONCE_SLOTS + slots <= limits->slots &&
+		   process->usage.values_bytes + kept * ONCE_BYTES + bytes <= limits->values_bytes;
+}
+
+fos_status core_slot_add(struct core *core, struct process *process, struct value *value,
+						 bool borrowed, uint64_t *out)
+{
+	if (!core_space_fits(core, process, 1, value->weight))
+		return FOS_QUOTA;
+	uint64_t cap = core_table_add(core, &process->slots, value);
+	if (cap == 0)
+		return FOS_QUOTA;
+	core_table_get(&process->slots, cap)->borrowed = borrowed;
+	core_value_hold(value);
+	process->usage.slots++;
+	process->usage.values_bytes += value->weight;
+	*out = cap;
+	return FOS_OK;
+}
+
+struct value *core_slot_value(const struct process *process, uint64_t cap)
+{
+	const struct table_entry *entry = core_table_get(&process->slots, cap);
+	return entry != NULL ? entry->content : NULL;
+}
+
+void core_slot_remove(struct core *core, struct process *process, uint64_t cap)
+{
+	struct value *value = core_slot_value(process, cap);
+	core_table_remove(&process->slots, cap);
+	process->usage.slots--;
+	process->usage.values_bytes -= value->weight;
+	core_value_release(core, value);
+}
+
+void core_slot_return(struct core *core, struct process *process, uint64_t cap)
+{
+	const struct table_entry *entry = core_table_get(&process->slots, cap);
+	if (entry != NULL && entry->borrowed)
+		core_slot_remove(core, process, cap);
+}
+
+void core_space_end(struct core *core, struct process *process)
+{
+	for (uint32_t i = 0; i < process->slots.used; i++) {
+		const struct table_entry *entry = core_table_at(&process->slots, i);
+		if (entry == NULL)
+			continue;
+		struct value *value = entry->content;
+		process->usage.slots--;
+		process->usage.values_bytes -= value->weight;
+		core_value_release(core, value);
+	}
+	core_table_end(core, &process->slots);
+}
+
+/* ------------------------------------------------------------------ calls */
+
+void core_call_cap_close(struct core *core, struct caller *caller, const uint8_t *bytes)
+{
+	const struct wire_call_cap_close *call = (const void *)bytes;
+	struct process *process = caller->channel->process;
+	fos_status status = FOS_OK;
+	if (core_slot_value(process, call->cap) != NULL)
+		core_slot_remove(core, process, call->cap);
+	else if (!core_table_issued(&process->slots, call->cap))
+		status = FOS_NO_CAP;
+	core_complete(core, caller, status);
+}
+
+void core_call_cap_keep(struct core *core, struct caller *caller, const uint8_t *bytes)
+{
+	const struct wire_call_cap_keep *call = (const void *)bytes;
+	struct table_entry *entry = core_table_get(&caller->channel->process->slots, call->cap);
+	if (entry != NULL)
+		entry->borrowed = false;
+	core_complete(core, caller, entry != NULL ? FOS_OK : FOS_NO_CAP);
+}
+
+void core_call_cap_is_same(struct core *core, struct caller *caller, const uint8_t *bytes)
+{
+	const struct wire_call_cap_is_same *call = (const void *)bytes;
+	const struct value *a = core_slot_value(caller->channel->process, call->a);
+	const struct value *b = core_slot_value(caller->channel->process, call->b);
+	if (a == NULL || b == NULL) {
+		core_complete(core, caller, FOS_NO_CAP);
+		return;
+	}
+	core_complete_same(core, caller,
+					   a->ref.node == b->ref.node && a->ref.index == b->ref.index &&
+						   a->ref.epoch == b->ref.epoch && a->ref.serial == b->ref.serial);
+}
+
+static bool reachable(struct core *core, const struct core_ref *ref)
+{
+	if (ref->node == core->config.node)
+		return ref->epoch == core->config.epoch;
+	struct session *session;
+	return core_session_to(core, ref, &session) == FOS_OK;
+}
+
+/* What only the object's own Process learns. */
+static void tell_own(struct core *core, const struct process *process, const struct value *value,
+					 struct wire_answer_info *info)
+{
+	struct object *object;
+	if (value->ref.node != core->config.node ||
+		core_object_find(core, &value->ref, &object) != FOS_OK || object->process != process)
+		return;
+	info->own = true;
+	if (object->kind == FOS_REQUEST) {
+		info->open_deliveries = object->deliveries;
+	} else {
+		info->segment = object->memory.segment + 1;
+		info->offset = object->memory.offset + value->offset;
+	}
+}
+
+void core_call_cap_info(struct core *core, struct caller *caller, const uint8_t *bytes)
+{
+	const struct wire_call_cap_info *call = (const void *)bytes;
+	const struct value *value = core_slot_value(caller->channel->process, call->cap);
+	struct wire_answer_info *info = core_output_record(core, caller->channel, WIRE_ANSWER_TYPE_INFO,
+													   sizeof *info, caller->cookie);
+	struct wire_record header = info->header;
+	*info = (struct wire_answer_info){.header = header, .status = FOS_OK};
+	if (value == NULL) {
+		core->counters.calls_refused++;
+		info->status = FOS_NO_CAP;
+		return;
+	}
+	info->node = value->ref.node;
+	info->kind = value->kind;
+	info->reachable = reachable(core, &value->ref);
+	if (value->kind == FOS_MEMORY) {
+		info->length = value->length;
+		info->rights = value->rights;
+	} else {
+		info->once = core_serial_is_once(value->ref.serial);
+	}
+	tell_own(core, caller->channel->process, value, info);
+}
