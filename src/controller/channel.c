@@ -218,7 +218,8 @@ int channel_take_calls(struct controller *c, struct channel *channel)
 	if (!backlog_empty(&channel->backlog))
 		happened = drain_backlog(c, channel);
 	int taken = 0;
-	while (taken < CALLS_A_TURN && !p->ending && backlog_empty(&channel->backlog)) {
+	while (taken < CALLS_A_TURN && c->moves < TURN_MOVES && !p->ending &&
+		   backlog_empty(&channel->backlog)) {
 		int64_t size = ring_read(&channel->calls, c->record, sizeof c->record);
 		if (size == 0)
 			break;

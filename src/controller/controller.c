@@ -70,6 +70,7 @@ static void move(struct controller *c, const struct core_output *out)
 	memmove(arena_bytes(c, &out->to, NULL), arena_bytes(c, &out->from, NULL), out->from.length);
 	const struct core_event moved = {.type = CORE_MOVED, .token = out->token};
 	BASE_ASSERT(event_queue_push(&c->moved, &moved));
+	c->moves++;
 }
 
 static void write_span(struct controller *c, const struct core_span *span)

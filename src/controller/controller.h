@@ -29,6 +29,10 @@
 
 struct controller;
 
+/* Slices copied inside the node in one phase of a turn, each a memcpy of up to 256 KiB (about 30
+ * us): when so many are done, the others get their turn. */
+enum { TURN_MOVES = 2 };
+
 /* What epoll tells about. Sources live until the turn's end after source_close(). */
 struct source {
 	int fd; /* -1: closed */
@@ -123,6 +127,7 @@ struct controller {
 	uint32_t peer_count;
 
 	bool stepping;            /* outputs of a step are being carried out */
+	uint32_t moves;           /* carried out in the current phase of the turn: see TURN_MOVES */
 	bool sent;                /* messages were given to the net since its last flush */
 	struct event_queue later; /* caused by carrying out outputs */
 	struct event_queue moved; /* CORE_MOVED: a few a turn, so that turns stay short */

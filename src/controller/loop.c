@@ -11,7 +11,7 @@
 
 #include "controller/controller.h"
 
-enum { MOVED_A_TURN = 8, EVENTS_A_LOOK = 32 };
+enum { EVENTS_A_LOOK = 32 };
 
 #define MICROSECOND     UINT64_C(1000)
 #define MILLISECOND     UINT64_C(1000000)
@@ -21,20 +21,26 @@ enum { MOVED_A_TURN = 8, EVENTS_A_LOOK = 32 };
 
 /* ------------------------------------------------------------------ the turn */
 
+/* Another channel is the first in every turn. */
 static int take_calls(struct controller *c)
 {
 	int happened = 0;
+	struct list *first = list_pop(&c->channels);
+	if (first != NULL)
+		list_push(&c->channels, first);
+	c->moves = 0;
 	for (struct list *at = c->channels.next; at != &c->channels; at = at->next)
 		happened += channel_take_calls(c, BASE_CONTAINER(at, struct channel, in_channels));
 	return happened;
 }
 
-/* Not more than were there when the turn began: a long copy goes on in the next turn. */
+/* A copy's next slice is moved when its last one is told to be done: here. */
 static int finish_moves(struct controller *c)
 {
 	struct core_event event;
 	int happened = 0;
-	for (size_t left = BASE_MIN(c->moved.count, (size_t)MOVED_A_TURN); left > 0; left--) {
+	c->moves = 0;
+	for (size_t left = c->moved.count; left > 0 && c->moves < TURN_MOVES; left--) {
 		event_queue_pop(&c->moved, &event);
 		controller_step(c, &event);
 		happened++;
