@@ -50,8 +50,10 @@ static void talk_close(struct net *net, struct talk *talk)
 	close(talk->fd);
 	talk->fd = -1;
 	net->strangers -= !talk->ours;
-	if (talk->ours && talk->remote->dial == talk)
+	if (talk->ours && talk->remote->dial == talk) {
 		talk->remote->dial = NULL;
+		net_wake_at(net, talk->remote->next_attempt);
+	}
 	list_remove(&talk->node);
 	list_push(&net->closed_talks, &talk->node);
 }

@@ -292,6 +292,7 @@ int lane_send(struct lane *lane, struct frame *frame)
 	if (status == 0) {
 		lane->posted++;
 		lane->sending++;
+		lane->sending_bytes += frame_bytes(frame);
 	}
 	return (int)status;
 }

@@ -20,8 +20,12 @@ enum {
 	NET_PEERS_MAX = 1024,
 	NET_TALKS_MAX = 32, /* strangers at the door at a time; the oldest makes room */
 	NET_RECEIVES_CONTROL = 16,
-	NET_RECEIVES_BULK = 8,   /* of 320 KiB each, so this bounds what a session holds */
-	NET_SENDS_MAX = 64,      /* of a lane given to the provider at a time */
+	NET_RECEIVES_BULK = 8, /* of 320 KiB each, so this bounds what a session holds */
+	NET_SENDS_MAX = 64,    /* of a lane given to the provider at a time */
+	/* Bytes of a lane given to the provider, above which it gets no further frame. The provider
+	 * writes all it has before it looks at another endpoint: with one slice of 256 KiB at a time a
+	 * round trip beside them takes 0.12 ms, with sixteen 2.4 ms, and the bandwidth is the same. */
+	NET_SENDS_BYTES = 128 * 1024,
 	NET_FRAME_SMALL = 16384, /* capacity of a pooled frame: what messages coalesce into */
 	NET_FRAMES_KEPT = 64,    /* pooled frames that are kept when unused */
 	NET_BURST = 16,          /* frames of the ordering test, per lane and direction */
@@ -60,6 +64,11 @@ struct frame { /* to be sent */
 	_Alignas(8) uint8_t bytes[]; /* struct frame_head first */
 };
 
+static inline size_t frame_bytes(const struct frame *frame)
+{
+	return frame->size + frame->data_len + frame->padding;
+}
+
 struct receive {
 	struct op op;
 	uint8_t *bytes;
@@ -74,6 +83,7 @@ struct lane {
 	bool connected;
 	uint32_t posted;         /* operations that the provider has not completed yet */
 	uint32_t sending;        /* sends among them */
+	size_t sending_bytes;    /* of them */
 	struct list queue;       /* of frames not yet given to the provider */
 	struct list dirty;       /* in net.dirty while the queue is not empty */
 	uint32_t sent, received; /* frames: the next one's number */

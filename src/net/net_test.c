@@ -260,6 +260,37 @@ static unsigned open_descriptors(void)
 	return count;
 }
 
+static double cpu_seconds(void)
+{
+	struct rusage usage;
+	getrusage(RUSAGE_SELF, &usage);
+	return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+		   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+/* As the daemon waits: armed, then asleep. Returns how often it woke. */
+static unsigned sleep_through(struct node *nodes, uint32_t count, uint64_t ns)
+{
+	unsigned wakes = 0;
+	for (uint64_t stop_at = clock_now() + ns; clock_now() < stop_at;) {
+		struct pollfd fds[NODES];
+		uint64_t now = clock_now(), until = stop_at;
+		bool armed = true;
+		for (uint32_t i = 0; i < count; i++) {
+			net_poll(nodes[i].net, now);
+			until = BASE_MIN(until, net_deadline(nodes[i].net));
+			fds[i] = (struct pollfd){.fd = net_fd(nodes[i].net), .events = POLLIN};
+		}
+		for (uint32_t i = 0; i < count; i++)
+			armed = net_arm(nodes[i].net) && armed;
+		now = clock_now();
+		if (armed && until > now)
+			poll(fds, count, (int)((until - now + MS - 1) / MS));
+		wakes++;
+	}
+	return wakes;
+}
+
 /* ------------------------------------------------------------------ tests: sessions */
 
 static void test_two_nodes_up_and_down(void **state)
@@ -599,8 +630,6 @@ static void test_newcomer_after_a_silent_death(void **state)
 		prepare(dead, number);
 		add_peer(dead, 3 - number, net_port(living->net));
 		start(dead);
-		if (number == 2) /* the living one connects back to the port it knows: give it up there */
-			dead->config.port = 0;
 		uint64_t begun = clock_now();
 		TURN_UNTIL(nodes, 2, 5, living->downs == 1);
 		assert_string_equal(living->reason, "the peer did not answer a probe");
@@ -723,6 +752,35 @@ static void test_mute_door(void **state)
 	end(nodes, 1);
 }
 
+/* A door that closes at once is tried again after the interval, by an event and not by luck. */
+static void test_retries_keep_their_interval(void **state)
+{
+	struct node nodes[1];
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	socklen_t len = sizeof address;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	unsigned attempts = 0;
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);
+	assert_int_equal(listen(listener, 8), 0);
+	getsockname(listener, (struct sockaddr *)&address, &len);
+	prepare(&nodes[0], 1);
+	nodes[0].config.connect_timeout = 60000ull * MS;
+	add_peer(&nodes[0], 2, ntohs(address.sin_port));
+	start(&nodes[0]);
+	for (unsigned i = 0; i < 40; i++) {
+		sleep_through(nodes, 1, 5u * MS);
+		int fd = accept(listener, NULL, NULL);
+		if (fd >= 0) {
+			attempts++;
+			close(fd);
+		}
+	}
+	assert_in_range(attempts, 4, 11);
+	close(listener);
+	end(nodes, 1);
+}
+
 /* ------------------------------------------------------------------ tests: the rest */
 
 static void test_address_in_use(void **state)
@@ -756,37 +814,6 @@ static void test_bad_configurations(void **state)
 	snprintf(nodes[0].peers[0].address, sizeof nodes[0].peers[0].address, "localhost");
 	assert_int_equal(net_open(&good, &net, &error), FOS_INVALID);
 	assert_non_null(strstr(error, "numeric"));
-}
-
-static double cpu_seconds(void)
-{
-	struct rusage usage;
-	getrusage(RUSAGE_SELF, &usage);
-	return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-		   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-}
-
-/* As the daemon waits: armed, then asleep. Returns how often it woke. */
-static unsigned sleep_through(struct node *nodes, uint32_t count, uint64_t ns)
-{
-	unsigned wakes = 0;
-	for (uint64_t stop_at = clock_now() + ns; clock_now() < stop_at;) {
-		struct pollfd fds[NODES];
-		uint64_t now = clock_now(), until = stop_at;
-		bool armed = true;
-		for (uint32_t i = 0; i < count; i++) {
-			net_poll(nodes[i].net, now);
-			until = BASE_MIN(until, net_deadline(nodes[i].net));
-			fds[i] = (struct pollfd){.fd = net_fd(nodes[i].net), .events = POLLIN};
-		}
-		for (uint32_t i = 0; i < count; i++)
-			armed = net_arm(nodes[i].net) && armed;
-		now = clock_now();
-		if (armed && until > now)
-			poll(fds, count, (int)((until - now + MS - 1) / MS));
-		wakes++;
-	}
-	return wakes;
 }
 
 static void test_idle_sleeps_and_wakes(void **state)
@@ -838,6 +865,7 @@ int main(void)
 		cmocka_unit_test(test_garbage_and_cut_knocks),
 		cmocka_unit_test(test_slow_strangers_and_too_many),
 		cmocka_unit_test(test_mute_door),
+		cmocka_unit_test(test_retries_keep_their_interval),
 		cmocka_unit_test(test_address_in_use),
 		cmocka_unit_test(test_bad_configurations),
 		cmocka_unit_test(test_idle_sleeps_and_wakes),

@@ -85,7 +85,8 @@ static bool queue_sign(struct lane *lane, enum frame_kind kind, size_t size)
 static void flush_lane(struct lane *lane)
 {
 	struct list *node;
-	while (lane->sending < NET_SENDS_MAX && (node = list_pop(&lane->queue)) != NULL) {
+	while (lane->sending < NET_SENDS_MAX && lane->sending_bytes < NET_SENDS_BYTES &&
+		   (node = list_pop(&lane->queue)) != NULL) {
 		struct frame *frame = BASE_CONTAINER(node, struct frame, node);
 		int status = lane_send(lane, frame);
 		if (status == 0)
@@ -143,7 +144,7 @@ static struct session *session_new(struct net *net, struct remote *remote,
 bool session_accept(struct net *net, struct remote *remote, const struct dialogue *dialogue)
 {
 	door_hang_up(net, remote);
-	if (remote->session != NULL)
+	while (remote->session != NULL) /* its end may let a parked newcomer in */
 		session_end(remote->session, "the peer begins a new session");
 	if (!gate_open(net))
 		return false;
@@ -338,12 +339,21 @@ void session_lost(struct lane *lane, const char *reason)
 	session_end(lane->session, reason);
 }
 
+/* The provider is done with a send. */
+static void sent_off(struct lane *lane, const struct frame *frame)
+{
+	BASE_ASSERT(lane->sending > 0);
+	lane->sending--;
+	lane->sending_bytes -= frame_bytes(frame);
+}
+
 void session_op_failed(struct op *op, const char *reason)
 {
 	struct lane *lane = op->lane;
 	if (op->kind == OP_SEND) {
-		lane->sending--;
-		frame_give(lane->session->net, BASE_CONTAINER(op, struct frame, op));
+		struct frame *frame = BASE_CONTAINER(op, struct frame, op);
+		sent_off(lane, frame);
+		frame_give(lane->session->net, frame);
 	}
 	session_end(lane->session, reason);
 }
@@ -355,7 +365,7 @@ void session_sent(struct frame *frame)
 	struct net *net = session->net;
 	bool slice = frame->data != NULL;
 	uint64_t token = frame->token;
-	lane->sending--;
+	sent_off(lane, frame);
 	frame_give(net, frame);
 	if (slice && session->state == SESSION_UP)
 		net->config.handlers.slice_sent(net->config.handlers.context, session->remote->peer->node,
