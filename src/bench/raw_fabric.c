@@ -140,8 +140,10 @@ uint64_t raw_fabric_run(void *arg, unsigned count)
 	struct raw_fabric *f = arg;
 	uint64_t begin = bench_now();
 	for (unsigned i = 0; i < count; i++)
-		if (!send_one(f) || !receive_one(f))
+		if (!send_one(f) || !receive_one(f)) {
+			fprintf(stderr, "raw fabric: the connection ended\n");
 			return 0;
+		}
 	return bench_now() - begin;
 }
 
@@ -182,7 +184,8 @@ static void serve_one(struct raw_fabric *f, int stop)
 		if (bench_now() - last < 2000000)
 			continue;
 		struct pollfd end = {.fd = stop, .events = POLLIN};
-		if (poll(&end, 1, 1) > 0 || fi_eq_read(f->eq, &event, &entry, sizeof entry, 0) > 0)
+		if (poll(&end, 1, 1) > 0 ||
+			(fi_eq_read(f->eq, &event, &entry, sizeof entry, 0) > 0 && event == FI_SHUTDOWN))
 			break;
 	}
 }
