@@ -21,6 +21,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <rdma/fabric.h>
+#include <rdma/fi_cm.h>
+#include <rdma/fi_domain.h>
+#include <rdma/fi_endpoint.h>
+#include <rdma/fi_errno.h>
+
 #include "base/base.h"
 #include "net/dialogue.h"
 #include "net/net.h"
@@ -781,6 +787,150 @@ static void test_retries_keep_their_interval(void **state)
 	end(nodes, 1);
 }
 
+/* ------------------------------------------------------------------ tests: the fabric's gate */
+
+struct impostor { /* somebody with libfabric */
+	struct fi_info *info;
+	struct fid_fabric *fabric;
+	struct fid_domain *domain;
+	struct fid_eq *eq;
+	struct fid_cq *cq;
+	struct fid_ep *ep;
+};
+
+static void impostor_connect(struct impostor *i, uint16_t port, const uint8_t pass[DOOR_MAC])
+{
+	struct fi_eq_attr eq_attr = {.wait_obj = FI_WAIT_UNSPEC};
+	struct fi_cq_attr cq_attr = {.wait_obj = FI_WAIT_UNSPEC};
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct fi_info *hints = fi_allocinfo();
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	hints->ep_attr->type = FI_EP_MSG;
+	hints->caps = FI_MSG;
+	hints->fabric_attr->prov_name = strdup("tcp");
+	*i = (struct impostor){0};
+	assert_int_equal(fi_getinfo(FI_VERSION(1, 17), "127.0.0.1", "0", FI_SOURCE, hints, &i->info),
+					 0);
+	fi_freeinfo(hints);
+	assert_int_equal(fi_fabric(i->info->fabric_attr, &i->fabric, NULL), 0);
+	assert_int_equal(fi_domain(i->fabric, i->info, &i->domain, NULL), 0);
+	assert_int_equal(fi_eq_open(i->fabric, &eq_attr, &i->eq, NULL), 0);
+	assert_int_equal(fi_cq_open(i->domain, &cq_attr, &i->cq, NULL), 0);
+	assert_int_equal(fi_endpoint(i->domain, i->info, &i->ep, NULL), 0);
+	assert_int_equal(fi_ep_bind(i->ep, &i->eq->fid, 0), 0);
+	assert_int_equal(fi_ep_bind(i->ep, &i->cq->fid, FI_TRANSMIT | FI_RECV), 0);
+	assert_int_equal(fi_enable(i->ep), 0);
+	assert_int_equal(fi_connect(i->ep, &address, pass, DOOR_MAC), 0);
+}
+
+/* 1: connected, -1: refused, 0: nothing yet. */
+static int impostor_look(struct impostor *i)
+{
+	struct fi_eq_err_entry error = {0};
+	union {
+		struct fi_eq_cm_entry entry;
+		uint8_t bytes[512];
+	} read;
+	uint32_t event = 0;
+	ssize_t n = fi_eq_read(i->eq, &event, &read, sizeof read, 0);
+	if (n == -FI_EAVAIL)
+		return fi_eq_readerr(i->eq, &error, 0) > 0 ? -1 : 0;
+	return n <= 0 ? 0 : event == FI_CONNECTED ? 1 : -1;
+}
+
+static void impostor_close(struct impostor *i)
+{
+	fi_close(&i->ep->fid);
+	fi_close(&i->cq->fid);
+	fi_close(&i->eq->fid);
+	fi_close(&i->domain->fid);
+	fi_close(&i->fabric->fid);
+	fi_freeinfo(i->info);
+}
+
+/* Plays node 1 at the door of node 2 until it has a ticket; returns the fabric's port. */
+static uint16_t play_for_ticket(struct node *nodes, struct dialogue *d, struct door_self *self)
+{
+	struct dialogue_result result;
+	uint8_t bytes[DOOR_MESSAGE_MAX];
+	size_t size = 0;
+	*self = (struct door_self){.node = 1, .name = "app", .cluster = "test", .epoch = 77};
+	memcpy(self->key, nodes[1].config.key, sizeof self->key);
+	static const struct net_peer peer = {.node = 2, .name = "fs"};
+	dialogue_connect(d, self, &peer, 0, &result);
+	int fd = knock_at(net_port(nodes[1].net));
+	do {
+		assert_int_equal(send(fd, &result.reply, result.reply_size, 0), result.reply_size);
+		size = 0;
+		while (size == 0 || dialogue_message_size(bytes, size) == 0) {
+			ssize_t n = recv(fd, bytes + size, sizeof bytes - size, MSG_DONTWAIT);
+			assert_true(n != 0);
+			size += n > 0 ? (size_t)n : 0;
+			turn(nodes + 1, 1);
+		}
+		dialogue_feed(d, self, bytes, size, &result);
+	} while (result.step == DIALOGUE_CONTINUES);
+	assert_int_equal(result.step, DIALOGUE_WELCOME);
+	close(fd);
+	return (uint16_t)result.port;
+}
+
+static int try_pass(struct node *nodes, struct impostor *i, uint16_t port,
+					const uint8_t pass[DOOR_MAC])
+{
+	int outcome = 0;
+	impostor_connect(i, port, pass);
+	TURN_UNTIL(nodes + 1, 1, 3, (outcome = impostor_look(i)) != 0);
+	return outcome;
+}
+
+static void test_passes_are_good_once(void **state)
+{
+	struct node nodes[2];
+	struct dialogue d;
+	struct door_self self;
+	struct impostor good, bad;
+	uint8_t pass[DOOR_MAC];
+	make_cluster(nodes, 2);
+	start(&nodes[1]);
+	uint16_t port = play_for_ticket(nodes, &d, &self);
+	dialogue_pass(&d, &self, NET_CONTROL, pass);
+	pass[31] ^= 1;
+	assert_int_equal(try_pass(nodes, &bad, port, pass), -1);
+	assert_true(said(&nodes[1], "without a valid pass"));
+	impostor_close(&bad);
+	pass[31] ^= 1;
+	assert_int_equal(try_pass(nodes, &good, port, pass), 1);
+	assert_int_equal(try_pass(nodes, &bad, port, pass), -1);
+	impostor_close(&bad);
+	assert_int_equal(nodes[1].ups, 0); /* one lane is no session */
+	TURN_UNTIL(nodes + 1, 1, 3, said(&nodes[1], "did not come up in time"));
+	impostor_close(&good);
+	end(nodes, 2);
+}
+
+/* Without a ticket nobody listens at the fabric's port, and a ticket ends with its time. */
+static void test_gate_closes_with_the_ticket(void **state)
+{
+	struct node nodes[2];
+	struct dialogue d;
+	struct door_self self;
+	make_cluster(nodes, 2);
+	start(&nodes[1]);
+	unsigned before = open_descriptors();
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	address.sin_port = htons(play_for_ticket(nodes, &d, &self));
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	TURN_UNTIL(nodes + 1, 1, 3, said(&nodes[1], "did not come up in time"));
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	close(fd);
+	turn_for(nodes + 1, 1, 5u * MS);
+	assert_true(open_descriptors() <= before + 1); /* it may be knocking at node 1 */
+	end(nodes, 2);
+}
+
 /* ------------------------------------------------------------------ tests: the rest */
 
 static void test_address_in_use(void **state)
@@ -866,6 +1016,8 @@ int main(void)
 		cmocka_unit_test(test_slow_strangers_and_too_many),
 		cmocka_unit_test(test_mute_door),
 		cmocka_unit_test(test_retries_keep_their_interval),
+		cmocka_unit_test(test_passes_are_good_once),
+		cmocka_unit_test(test_gate_closes_with_the_ticket),
 		cmocka_unit_test(test_address_in_use),
 		cmocka_unit_test(test_bad_configurations),
 		cmocka_unit_test(test_idle_sleeps_and_wakes),
