@@ -92,6 +92,11 @@ static unsigned index_of(uint64_t id)
 	return (unsigned)(id & ((1u << INDEX_BITS) - 1));
 }
 
+unsigned engine_slot_of(uint64_t context)
+{
+	return index_of(context);
+}
+
 fos_status engine_create(const struct engine_config *config, struct engine **out)
 {
 	struct engine *engine = calloc(1, sizeof *engine);
@@ -197,17 +202,18 @@ static void object_settle(struct engine *engine, struct context *context, struct
 		object_destroy(engine, context, object);
 }
 
-/* Frees the slot when nothing of the context is left. */
-static void context_settle(struct engine *engine, struct context *context)
+/* Frees the slot when nothing of the context is left; true where it did. */
+static bool context_settle(struct engine *engine, struct context *context)
 {
 	if (!context->released || context->jobs)
-		return;
+		return false;
 	for (unsigned kind = 0; kind < KINDS; kind++)
 		if (context->counts[kind])
-			return;
+			return false;
 	engine->config.backend->stream_destroy(context->stream);
 	engine->contexts[context->slot] = NULL;
 	free(context);
+	return true;
 }
 
 /* ------------------------------------------------------------------ contexts */
@@ -620,7 +626,7 @@ static struct job *job_new(struct engine *engine)
 	return job;
 }
 
-static void job_free(struct engine *engine, struct job *job)
+static bool job_free(struct engine *engine, struct job *job)
 {
 	struct context *context = job->context;
 	unsigned at = 0;
@@ -634,10 +640,8 @@ static void job_free(struct engine *engine, struct job *job)
 	memmove(engine->active + at, engine->active + at + 1,
 			(engine->active_count - at) * sizeof *engine->active);
 	job->state = JOB_FREE;
-	if (context) {
-		context->jobs--;
-		context_settle(engine, context);
-	}
+	context->jobs--;
+	return context_settle(engine, context);
 }
 
 static fos_status submit_locked(struct engine *engine, const struct engine_request *request,
@@ -739,10 +743,11 @@ void engine_copying(struct engine *engine, struct job *job)
 	pthread_mutex_unlock(&engine->lock);
 }
 
-void engine_end(struct engine *engine, struct job *job)
+bool engine_end(struct engine *engine, struct job *job)
 {
 	pthread_mutex_lock(&engine->lock);
 	assert(job->state != JOB_FREE);
-	job_free(engine, job);
+	bool last = job_free(engine, job);
 	pthread_mutex_unlock(&engine->lock);
+	return last;
 }

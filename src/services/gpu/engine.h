@@ -58,6 +58,7 @@ void engine_context_release(struct engine *engine, uint64_t context);
 /* The tag of some allocation of a retired context, each once; false: no more. */
 bool engine_tag_next(struct engine *engine, uint64_t context, uint64_t *tag);
 bool engine_slot_free(struct engine *engine, unsigned slot);
+unsigned engine_slot_of(uint64_t context);
 
 /* ------------------------------------------------------------------ allocations */
 
@@ -92,6 +93,7 @@ struct engine_memory { /* a Memory as it was delivered */
 
 /* What the service needs again when the job has ended. */
 struct engine_ticket {
+	void *owner;
 	fos_delivery_id delivery;
 	fos_cap to, from, next;
 };
@@ -115,7 +117,8 @@ fos_status engine_run(struct engine *engine, struct job *job, struct gpu_why *wh
 const struct engine_ticket *engine_ticket(const struct job *job);
 /* From now until engine_end() the job's `from` is being copied out. */
 void engine_copying(struct engine *engine, struct job *job);
-/* The job is over: unpins what it used and frees it. */
-void engine_end(struct engine *engine, struct job *job);
+/* The job is over: unpins what it used and frees it. True: that was the last of a closed context,
+ * whose slot is free now. */
+bool engine_end(struct engine *engine, struct job *job);
 
 #endif
