@@ -106,6 +106,7 @@ struct session {
 	enum session_state state;
 	bool accepting;  /* we gave the ticket */
 	bool ready_sent; /* the peer's bursts have arrived */
+	bool peer_ready; /* ours have arrived there */
 	bool probing;
 	uint32_t held; /* by callers up the stack */
 	uint64_t epoch;

@@ -434,14 +434,23 @@ static bool take_frame(struct lane *lane, const uint8_t *bytes, size_t size)
 	if ((head.kind == FRAME_BURST) != (head.number < NET_BURST))
 		return false;
 	if (head.kind != FRAME_BURST && session->state != SESSION_UP) {
-		/* Whatever is not a burst shows that the peer has all of ours. */
-		if (session->state != SESSION_TESTING || !bursts_are_here(session))
+		/* Whatever is not a burst shows that the peer has all of ours. Its READY can overtake its
+		 * bursts on the other lane; anything else it sends when it has our READY, thus later. */
+		if (session->state != SESSION_TESTING)
 			return false;
-		come_up(session);
+		if (bursts_are_here(session))
+			come_up(session);
+		else if (head.kind != FRAME_READY || session->peer_ready)
+			return false;
+		session->peer_ready = true;
 	}
 	switch (head.kind) {
 	case FRAME_BURST:
-		return say_ready(session);
+		if (!say_ready(session))
+			return false;
+		if (session->peer_ready && session->state == SESSION_TESTING && bursts_are_here(session))
+			come_up(session);
+		return true;
 	case FRAME_READY:
 		return size == sizeof head;
 	case FRAME_MESSAGES:
