@@ -1,0 +1,350 @@
+/* The table, the pictures, the ledger and the JSON; see report.h. */
+#include "report.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "lbp.h"
+
+double report_crossings(double bytes)
+{
+	return (bytes - LBP_PHOTO) / LBP_PHOTO; /* the probe's own photo crosses once */
+}
+
+/* ------------------------------------------------------------------ the table */
+
+enum { LABEL_WIDTH = 26, CELL_WIDTH = 12 };
+
+/* One row: a value of each mode that ran; a negative one is unknown. */
+static void row(FILE *out, const report *r, const char *label, const char *format,
+				double (*value)(const report *, const report_mode *))
+{
+	(void)fprintf(out, "  %-*s", LABEL_WIDTH, label);
+	for (unsigned i = 0; i < VERIFY_MODES; i++) {
+		if (!r->modes[i].ran)
+			continue;
+		const double number = value(r, &r->modes[i]);
+		char cell[32] = "-";
+		if (number >= 0) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+			(void)snprintf(cell, sizeof cell, format, number);
+#pragma GCC diagnostic pop
+		}
+		(void)fprintf(out, "%*s", CELL_WIDTH, cell);
+	}
+	(void)fputc('\n', out);
+}
+
+static double batch_p50(const report *r, const report_mode *mode)
+{
+	return mode->batches > 0 ? mode->batch_p50_us / 1e3 : -1;
+}
+
+static double batch_p99(const report *r, const report_mode *mode)
+{
+	return mode->batches > 0 ? mode->batch_p99_us / 1e3 : -1;
+}
+
+static double one_p50(const report *r, const report_mode *mode)
+{
+	return mode->ones > 0 ? mode->one_p50_us : -1;
+}
+
+static double one_p99(const report *r, const report_mode *mode)
+{
+	return mode->ones > 0 ? mode->one_p99_us : -1;
+}
+
+static double rate(const report *r, const report_mode *mode)
+{
+	return mode->batches > 0 ? mode->per_s : -1;
+}
+
+static double messages(const report *r, const report_mode *mode)
+{
+	return mode->counted && r->has_recorders ? mode->net_messages : -1;
+}
+
+static double batch_messages(const report *r, const report_mode *mode)
+{
+	return mode->counted && r->has_recorders ? mode->net_messages * r->batch : -1;
+}
+
+static double bytes(const report *r, const report_mode *mode)
+{
+	return mode->counted && r->has_recorders ? mode->net_bytes : -1;
+}
+
+static double kernel_bytes(const report *r, const report_mode *mode)
+{
+	return mode->counted && r->has_netdevs ? mode->kernel_bytes : -1;
+}
+
+static double crossings(const report *r, const report_mode *mode)
+{
+	const double seen = r->has_netdevs ? kernel_bytes(r, mode) : bytes(r, mode);
+	return seen >= 0 ? report_crossings(seen) : -1;
+}
+
+/* What `value` is of `mode`, over what it is of the chain. */
+static double over_chain(const report *r, const report_mode *mode,
+						 double (*value)(const report *, const report_mode *))
+{
+	const report_mode *chain = &r->modes[VERIFY_CHAIN];
+	const double whole = chain->ran ? value(r, chain) : -1, part = value(r, mode);
+	return whole > 0 && part >= 0 ? part / whole : -1;
+}
+
+static double latency_ratio(const report *r, const report_mode *mode)
+{
+	return over_chain(r, mode, batch_p50);
+}
+
+static double one_ratio(const report *r, const report_mode *mode)
+{
+	return over_chain(r, mode, one_p50);
+}
+
+static double message_ratio(const report *r, const report_mode *mode)
+{
+	return over_chain(r, mode, messages);
+}
+
+static double byte_ratio(const report *r, const report_mode *mode)
+{
+	return over_chain(r, mode, r->has_netdevs ? kernel_bytes : bytes);
+}
+
+static void print_table(FILE *out, const report *r)
+{
+	char label[64];
+	(void)fprintf(out, "\n  %-*s", LABEL_WIDTH, "");
+	for (verify_mode mode = 0; mode < VERIFY_MODES; mode++)
+		if (r->modes[mode].ran)
+			(void)fprintf(out, "%*s", CELL_WIDTH, verify_mode_name(mode));
+	(void)snprintf(label, sizeof label, "batch of %u, ms     p50", r->batch);
+	(void)fputc('\n', out);
+	row(out, r, label, "%.2f", batch_p50);
+	row(out, r, "                      p99", "%.2f", batch_p99);
+	row(out, r, "one alone, us         p50", "%.0f", one_p50);
+	row(out, r, "                      p99", "%.0f", one_p99);
+	row(out, r, "verifications a second", "%.0f", rate);
+	(void)fprintf(out, "  network, per verification\n");
+	row(out, r, "  messages", "%.3f", messages);
+	row(out, r, "  bytes, Controllers say", "%.0f", bytes);
+	row(out, r, "  bytes, the kernel says", "%.0f", kernel_bytes);
+	row(out, r, "  gallery bytes crossed", "%.2f x", crossings);
+	row(out, r, "messages of a batch", "%.1f", batch_messages);
+	if (!r->modes[VERIFY_CHAIN].ran)
+		return;
+	(void)fprintf(out, "  over chain\n");
+	row(out, r, "  latency of a batch", "%.2f x", latency_ratio);
+	row(out, r, "  latency of one alone", "%.2f x", one_ratio);
+	row(out, r, "  messages", "%.2f x", message_ratio);
+	row(out, r, "  bytes", "%.2f x", byte_ratio);
+}
+
+/* ------------------------------------------------------------------ the pictures */
+
+static void print_bar(FILE *out, const where_picture *where, double longest)
+{
+	static const char *const shades[WHERE_PARTS] = {"▓", "▒", "█", "░"};
+	enum { WIDTH = 60 };
+	double from = 0;
+	unsigned drawn = 0;
+	for (unsigned part = 0; part < WHERE_PARTS; part++) {
+		from += where->us[part];
+		for (; drawn + 0.5 < from / longest * WIDTH; drawn++)
+			(void)fputs(shades[part], out);
+	}
+	(void)fputc('\n', out);
+}
+
+static void print_where(FILE *out, const report *r)
+{
+	double longest = 0;
+	for (unsigned i = 0; i < VERIFY_MODES; i++)
+		if (r->modes[i].ran && r->modes[i].where.total_us > longest)
+			longest = r->modes[i].where.total_us;
+	if (longest <= 0)
+		return;
+	(void)fprintf(out, "\n  where a batch's time went: ▓ read  ▒ transfer  █ compute  ░ control\n");
+	for (verify_mode mode = 0; mode < VERIFY_MODES; mode++) {
+		const where_picture *where = &r->modes[mode].where;
+		if (!r->modes[mode].ran || where->total_us <= 0)
+			continue;
+		(void)fprintf(out, "  %-10s", verify_mode_name(mode));
+		print_bar(out, where, longest);
+		(void)fprintf(out, "  %10s%.2f ms:", "", where->total_us / 1e3);
+		for (where_part part = 0; part < WHERE_PARTS; part++)
+			(void)fprintf(out, "  %s %.2f", where_part_name(part), where->us[part] / 1e3);
+		(void)fputc('\n', out);
+	}
+}
+
+/* When each part was busy, from the first call to the last verdict. */
+static void print_course(FILE *out, const report *r, verify_mode mode)
+{
+	static const char *const levels[WHERE_LEVELS + 1] = {" ", "▁", "▂", "▃", "▄",
+														 "▅", "▆", "▇", "█"};
+	const where_picture *where = &r->modes[mode].where;
+	if (!r->modes[mode].ran || where->total_us <= 0)
+		return;
+	(void)fprintf(out, "\n  the course of one batch, %s, %u pieces\n", verify_mode_name(mode),
+				  r->modes[mode].pieces);
+	for (where_part part = 0; part < WHERE_CONTROL; part++) {
+		(void)fprintf(out, "  %-9s▏", where_part_name(part));
+		for (unsigned c = 0; c < WHERE_COLUMNS; c++)
+			(void)fputs(levels[where->busy[part][c]], out);
+		(void)fputs("▕\n", out);
+	}
+}
+
+void report_print(FILE *out, const report *r)
+{
+	(void)fprintf(out,
+				  "\n  probes %u   correct %u   false accepts %u   false rejects %u   errors %u\n",
+				  r->probes, r->correct, r->false_accept, r->false_reject, r->errors);
+	if (r->has_eer)
+		(void)fprintf(out, "  equal error rate %.2f %%   ", r->eer * 100);
+	(void)fprintf(out, "  threshold %.4f", r->threshold);
+	if (r->calibration_eer > 0)
+		(void)fprintf(out, " (calibrated: %.2f %% there)", r->calibration_eer * 100);
+	(void)fprintf(out, "\n  gallery of %u enrolled in %.2f s\n", r->identities, r->enrol_s);
+	if (r->disagreements > 0)
+		(void)fprintf(out, "  %u distances were NOT the same in all modes\n", r->disagreements);
+	if (r->connections > 1)
+		(void)fprintf(out, "  services were lost and found again %u times\n", r->connections - 1);
+	print_table(out, r);
+	print_where(out, r);
+	print_course(out, r, VERIFY_CHAIN);
+}
+
+/* ------------------------------------------------------------------ the ledger */
+
+static void print_counts(FILE *out, const meter_reading *counts, uint32_t batches, const char *when)
+{
+	(void)fprintf(out, "    %s\n", when);
+	for (unsigned i = 0; i < counts->node_count; i++) {
+		const meter_node *node = &counts->nodes[i];
+		(void)fprintf(out, "      %-8s sends", node->name);
+		for (enum meter_message m = 0; m < METER_MESSAGES; m++)
+			if (m != METER_heartbeat && node->messages[m] > 0)
+				(void)fprintf(out, "  %s %.4g", meter_message_name(m),
+							  (double)node->messages[m] / batches);
+		(void)fprintf(out, "   (all:");
+		for (unsigned j = 0; j < node->link_count; j++)
+			(void)fprintf(out, " to %s %.4g", node->links[j].to,
+						  (double)node->links[j].messages / batches);
+		(void)fprintf(out, ")\n");
+	}
+}
+
+void report_print_ledger(FILE *out, const report *r)
+{
+	(void)fprintf(out,
+				  "\n  messages of a batch of %u, by node and name; in brackets by link, with "
+				  "heartbeats\n",
+				  r->batch);
+	for (verify_mode mode = 0; mode < VERIFY_MODES; mode++) {
+		const report_mode *m = &r->modes[mode];
+		if (!m->ran || !m->counted)
+			continue;
+		(void)fprintf(out, "  %s, %u pieces\n", verify_mode_name(mode), m->pieces);
+		print_counts(out, &m->cold, 1, "cold: the first batch of this mode");
+		print_counts(out, &m->warm, m->counted_batches, "warm");
+	}
+}
+
+/* ------------------------------------------------------------------ JSON */
+
+static void add_number(cJSON *to, const char *name, double number)
+{
+	if (number < 0)
+		cJSON_AddNullToObject(to, name);
+	else
+		cJSON_AddNumberToObject(to, name, number);
+}
+
+static void add_messages(cJSON *to, const char *name, const meter_reading *counts, double batches)
+{
+	cJSON *object = cJSON_AddObjectToObject(to, name);
+	for (enum meter_message m = 0; m < METER_MESSAGES; m++) {
+		uint64_t sum = 0;
+		for (unsigned i = 0; i < counts->node_count; i++)
+			sum += counts->nodes[i].messages[m];
+		if (sum > 0 && m != METER_heartbeat)
+			cJSON_AddNumberToObject(object, meter_message_name(m), (double)sum / batches);
+	}
+}
+
+static void add_mode(cJSON *to, const char *name, const report *r, const report_mode *m)
+{
+	cJSON *object = cJSON_AddObjectToObject(to, name);
+	add_number(object, "batch_p50_us", m->batches > 0 ? m->batch_p50_us : -1);
+	add_number(object, "batch_p99_us", m->batches > 0 ? m->batch_p99_us : -1);
+	add_number(object, "one_p50_us", one_p50(r, m));
+	add_number(object, "one_p99_us", one_p99(r, m));
+	add_number(object, "per_s", rate(r, m));
+	add_number(object, "net_bytes", bytes(r, m));
+	add_number(object, "net_messages", messages(r, m));
+	add_number(object, "kernel_bytes", kernel_bytes(r, m));
+	add_number(object, "gallery_crossings", crossings(r, m));
+	cJSON_AddNumberToObject(object, "batches", m->batches);
+	cJSON_AddNumberToObject(object, "ones", m->ones);
+	cJSON_AddNumberToObject(object, "pieces", m->pieces);
+	if (m->counted && r->has_recorders) {
+		add_messages(object, "batch_messages", &m->warm, m->counted_batches);
+		add_messages(object, "batch_messages_cold", &m->cold, 1);
+	}
+	if (m->where.total_us > 0) {
+		cJSON *where = cJSON_AddObjectToObject(object, "where_us");
+		for (where_part part = 0; part < WHERE_PARTS; part++)
+			cJSON_AddNumberToObject(where, where_part_name(part), m->where.us[part]);
+	}
+}
+
+static cJSON *make_json(const report *r)
+{
+	static const char *const names[VERIFY_MODES] = {"chain", "fast_star", "star2", "star3"};
+	cJSON *root = cJSON_CreateObject();
+	cJSON_AddNumberToObject(root, "probes", r->probes);
+	cJSON_AddNumberToObject(root, "correct", r->correct);
+	cJSON_AddNumberToObject(root, "false_accept", r->false_accept);
+	cJSON_AddNumberToObject(root, "false_reject", r->false_reject);
+	add_number(root, "eer", r->has_eer ? r->eer : -1);
+	cJSON_AddNumberToObject(root, "errors", r->errors);
+	cJSON_AddNumberToObject(root, "threshold", r->threshold);
+	cJSON_AddNumberToObject(root, "calibration_eer", r->calibration_eer);
+	cJSON_AddNumberToObject(root, "identities", r->identities);
+	cJSON_AddNumberToObject(root, "batch", r->batch);
+	cJSON_AddNumberToObject(root, "piece", r->piece);
+	cJSON_AddNumberToObject(root, "enrol_s", r->enrol_s);
+	cJSON_AddNumberToObject(root, "disagreements", r->disagreements);
+	cJSON_AddNumberToObject(root, "connections", r->connections);
+	cJSON *modes = cJSON_AddObjectToObject(root, "modes");
+	for (unsigned i = 0; i < VERIFY_MODES; i++)
+		if (r->modes[i].ran)
+			add_mode(modes, names[i], r, &r->modes[i]);
+	return root;
+}
+
+bool report_write(const char *path, const report *r)
+{
+	cJSON *root = make_json(r);
+	char *text = cJSON_Print(root);
+	cJSON_Delete(root);
+	if (text == NULL) {
+		errno = ENOMEM;
+		return false;
+	}
+	FILE *file = fopen(path, "we");
+	bool ok = file != NULL && fputs(text, file) >= 0 && fputc('\n', file) != EOF;
+	if (file != NULL)
+		ok = fclose(file) == 0 && ok;
+	cJSON_free(text);
+	return ok;
+}

@@ -1,0 +1,154 @@
+/* The report: its JSON has the promised names, its table every mode that ran. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <unistd.h>
+
+#include <cjson/cJSON.h>
+#include <cmocka.h>
+
+#include "report.h"
+
+static void fill(report *r)
+{
+	memset(r, 0, sizeof *r);
+	r->batch = 256;
+	r->probes = 1000;
+	r->correct = 950;
+	r->false_accept = 20;
+	r->false_reject = 30;
+	r->eer = 0.05;
+	r->has_eer = true;
+	r->has_recorders = r->has_netdevs = true;
+	for (unsigned i = 0; i < VERIFY_MODES; i++) {
+		report_mode *m = &r->modes[i];
+		m->ran = m->counted = true;
+		m->batches = m->ones = 10;
+		m->pieces = 4;
+		m->batch_p50_us = 1000 * (i + 1);
+		m->batch_p99_us = 2000 * (i + 1);
+		m->one_p50_us = 300;
+		m->per_s = 1234;
+		m->net_bytes = 20700;
+		m->net_messages = 0.08;
+		m->kernel_bytes = 2 * 10304 + 10304 * i;
+		m->counted_batches = 2;
+		m->warm.node_count = 1;
+		m->warm.nodes[0].messages[METER_invoke] = 16;
+		m->where.total_us = 1000 * (i + 1);
+		m->where.us[WHERE_COMPUTE] = m->where.total_us;
+	}
+}
+
+static double number_of(const cJSON *object, const char *name)
+{
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+	if (!cJSON_IsNumber(item))
+		fail_msg("no number %s", name);
+	return item->valuedouble;
+}
+
+static cJSON *written(const report *r)
+{
+	char path[] = "/tmp/faceverify-report-XXXXXX", text[32768];
+	const int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_true(report_write(path, r));
+	const ssize_t size = read(fd, text, sizeof text - 1);
+	assert_true(size > 0);
+	text[size] = '\0';
+	close(fd);
+	unlink(path);
+	cJSON *root = cJSON_Parse(text);
+	assert_non_null(root);
+	return root;
+}
+
+static void json_has_the_promised_names(void **state)
+{
+	static const char *const modes[] = {"chain", "fast_star", "star2", "star3"};
+	static const char *const fields[] = {"batch_p50_us", "batch_p99_us", "one_p50_us",  "per_s",
+										 "net_bytes",    "net_messages", "kernel_bytes"};
+	static report r;
+	fill(&r);
+	cJSON *root = written(&r);
+	assert_true(number_of(root, "probes") == 1000);
+	assert_true(number_of(root, "correct") == 950);
+	assert_true(number_of(root, "false_accept") == 20);
+	assert_true(number_of(root, "false_reject") == 30);
+	assert_true(number_of(root, "eer") == 0.05);
+	const cJSON *all = cJSON_GetObjectItemCaseSensitive(root, "modes");
+	for (unsigned i = 0; i < VERIFY_MODES; i++) {
+		const cJSON *mode = cJSON_GetObjectItemCaseSensitive(all, modes[i]);
+		for (unsigned k = 0; k < sizeof fields / sizeof fields[0]; k++)
+			assert_true(number_of(mode, fields[k]) > 0);
+		assert_true(number_of(mode, "batch_p50_us") == 1000 * (i + 1));
+		assert_true(number_of(mode, "gallery_crossings") == i + 1);
+		const cJSON *messages = cJSON_GetObjectItemCaseSensitive(mode, "batch_messages");
+		assert_true(number_of(messages, "invoke") == 8);
+	}
+	cJSON_Delete(root);
+}
+
+static void what_is_unknown_is_null(void **state)
+{
+	static report r;
+	fill(&r);
+	r.has_netdevs = false;
+	r.has_eer = false;
+	r.modes[VERIFY_STAR3].ran = false;
+	cJSON *root = written(&r);
+	assert_true(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(root, "eer")));
+	const cJSON *all = cJSON_GetObjectItemCaseSensitive(root, "modes");
+	const cJSON *chain = cJSON_GetObjectItemCaseSensitive(all, "chain");
+	assert_true(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(chain, "kernel_bytes")));
+	assert_null(cJSON_GetObjectItemCaseSensitive(all, "star3"));
+	cJSON_Delete(root);
+	assert_false(report_write("/nowhere/at/all", &r));
+}
+
+static void the_table_shows_every_mode(void **state)
+{
+	static report r;
+	fill(&r);
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	assert_non_null(out);
+	report_print(out, &r);
+	report_print_ledger(out, &r);
+	assert_int_equal(fclose(out), 0);
+	static const char *const words[] = {"probes 1000",
+										"correct 950",
+										"false accepts 20",
+										"false rejects 30",
+										"5.00 %",
+										"chain",
+										"fast-star",
+										"star2",
+										"star3",
+										"1.00",
+										"4.00 x",
+										"invoke 8",
+										"█"};
+	for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (strstr(text, words[i]) == NULL)
+			fail_msg("no \"%s\" in:\n%s", words[i], text);
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(json_has_the_promised_names),
+		cmocka_unit_test(what_is_unknown_is_null),
+		cmocka_unit_test(the_table_shows_every_mode),
+	};
+	return cmocka_run_group_tests_name("report", tests, NULL, NULL);
+}
