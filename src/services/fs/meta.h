@@ -38,9 +38,10 @@ enum {
 #define META_FILE_MAX (UINT64_C(1) << 60) /* bytes of a file */
 
 struct meta_options {
-	const char *dir;                          /* made if it is not there; its parent must be */
-	bool must_exist;                          /* do not make anything */
-	void (*freed)(struct run run, void *arg); /* NULL: freed blocks are given back at once */
+	const char *dir; /* made if it is not there; its parent must be */
+	bool must_exist; /* do not make anything */
+	/* NULL: freed blocks are given back at once. `until`: the latest that meta_read() was told. */
+	void (*freed)(struct run run, uint64_t until, void *arg);
 	void *arg;
 };
 
@@ -116,9 +117,10 @@ struct ranges {
 };
 void ranges_clear(struct ranges *ranges); /* frees */
 
-/* Appends where [offset, offset+length) of a file is; without SQL when the file is cached. */
+/* Appends where [offset, offset+length) of a file is; without SQL when the file is cached. `until`:
+ * some time at which nobody reads there any more, for `freed`; 0: nobody will. */
 fos_status meta_read(struct meta *meta, uint64_t file, uint64_t offset, uint64_t length,
-					 struct ranges *out);
+					 uint64_t until, struct ranges *out);
 
 struct meta_plan {
 	struct ranges ranges; /* where the bytes go, in their order */

@@ -102,7 +102,7 @@ static void name_of(unsigned i, char *out)
 static void verify(struct model *model, const struct file *file, uint64_t offset, uint64_t length)
 {
 	struct ranges ranges = {0};
-	assert_int_equal(meta_read(model->meta, file->id, offset, length, &ranges), FOS_OK);
+	assert_int_equal(meta_read(model->meta, file->id, offset, length, 0, &ranges), FOS_OK);
 	uint64_t at = offset;
 	for (uint32_t i = 0; i < ranges.count; i++) {
 		struct range range = ranges.at[i];
@@ -113,7 +113,7 @@ static void verify(struct model *model, const struct file *file, uint64_t offset
 	assert_int_equal(at, offset + length);
 	ranges_clear(&ranges);
 	struct ranges beyond = {0};
-	assert_int_equal(meta_read(model->meta, file->id, offset, file->size - offset + 1, &beyond),
+	assert_int_equal(meta_read(model->meta, file->id, offset, file->size - offset + 1, 0, &beyond),
 					 FOS_RANGE);
 	assert_int_equal(beyond.count, 0);
 }

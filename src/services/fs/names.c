@@ -187,13 +187,13 @@ static fos_status make(struct meta *meta, const char *path, uint32_t type, uint6
 
 fos_status meta_mkdir(struct meta *meta, const char *path, uint64_t now)
 {
-	uint64_t id;
+	uint64_t id = 0;
 	return make(meta, path, FOS_FS_DIRECTORY, now, &id);
 }
 
 fos_status meta_create(struct meta *meta, const char *path, uint64_t now, fos_fs_stat *out)
 {
-	uint64_t id;
+	uint64_t id = 0;
 	fos_status status = make(meta, path, FOS_FS_FILE, now, &id);
 	return status == FOS_OK ? meta_stat(meta, id, out) : status;
 }

@@ -60,7 +60,7 @@ static fos_status add_range(struct meta *meta, struct ranges *ranges, uint64_t o
 /* ------------------------------------------------------------------ reading */
 
 fos_status meta_read(struct meta *meta, uint64_t file, uint64_t offset, uint64_t length,
-					 struct ranges *out)
+					 uint64_t until, struct ranges *out)
 {
 	struct inode *inode;
 	fos_status status = inode_file(meta, file, &inode);
@@ -70,6 +70,8 @@ fos_status meta_read(struct meta *meta, uint64_t file, uint64_t offset, uint64_t
 		return db_say(&meta->db, FOS_RANGE, "file %llu has %llu bytes; asked for %llu from %llu",
 					  (unsigned long long)file, (unsigned long long)inode->size,
 					  (unsigned long long)length, (unsigned long long)offset);
+	if (until > inode->until)
+		inode->until = until;
 	uint64_t end = offset + length;
 	while (offset < end && status == FOS_OK) {
 		struct piece piece = map_piece(&inode->map, offset, end);

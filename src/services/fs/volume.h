@@ -1,0 +1,64 @@
+/* The fs service's volume on the block service: opened, watched, and opened again.
+ *
+ * Opening blocks (names are looked up, Requests answered), so a helper thread does it on a channel
+ * of its own, which also holds the lease of the exclusive opening. The serving thread learns of the
+ * end by an eventfd. The watch is a delivery that the block service keeps open: its exception says
+ * that the service died or the volume was deleted, and then the helper is set to work again.
+ *
+ *     volume_start -> OPENING -> UP -- watch ends, node unreachable, STALE --> OPENING ...
+ *                        '-> REFUSED (another's volume, wrong size): asked again when needed
+ */
+#ifndef FS_VOLUME_H
+#define FS_VOLUME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <fractos/blk.h>
+
+#include "meta.h"
+
+struct volume;
+
+enum { VOLUME_TEXT_MAX = 256 };
+
+struct volume_options {
+	const char *service; /* name of the block service in the registry */
+	const char *name;
+	uint64_t size; /* made with this size if it does not exist and `create` */
+	bool create;
+};
+
+/* Blocks up to `time` ns for the block service. `back`: the channel on which the watch's end
+ * arrives. *text says what is wrong. */
+fos_status volume_start(fos_process *process, fos_channel *back,
+						const struct volume_options *options, uint64_t time, struct volume **out,
+						char *text);
+/* Checks or writes label and zeros, once, before files are served. Blocks. */
+fos_status volume_format(struct volume *volume, struct meta *meta, char *text);
+void volume_stop(struct volume *volume);
+
+/* changed() is called on the serving thread when the volume went down or came up. */
+void volume_on_change(struct volume *volume, void (*changed)(void *arg), void *arg);
+/* To be called when volume_fd() is readable. */
+int volume_fd(const struct volume *volume);
+void volume_look(struct volume *volume);
+
+/* The volume's Requests; NULL while it is not open. */
+const fos_blk_volume *volume_get(const struct volume *volume);
+uint64_t volume_size(const struct volume *volume);
+/* Why it is not open, and since when it is known to be down. */
+const char *volume_text(const struct volume *volume);
+/* Rises by one with each opening. */
+uint64_t volume_generation(const struct volume *volume);
+/* Something says that the Requests are dead: the volume is down and opened again. */
+void volume_suspect(struct volume *volume, const char *why);
+
+/* Somebody waits for a volume that is not open: another attempt, where none is under way. */
+void volume_need(struct volume *volume);
+
+/* Whether the block service's node was seen reachable a moment ago; if not, asks the own
+ * Controller, and changed() follows. */
+bool volume_fresh(struct volume *volume, uint64_t now);
+
+#endif
