@@ -132,7 +132,8 @@ static int64_t next_record(struct ring *ring, struct record_start *start, const 
 		uint64_t offset = cursor(ring) & (ring->size - 1);
 		uint64_t rest = ring->size - offset;
 		*at = ring->bytes + offset;
-		uint64_t word = *(const volatile uint64_t *)(const volatile void *)*at;
+		uint64_t word =
+			atomic_load_explicit((const _Atomic uint64_t *)(const void *)*at, memory_order_relaxed);
 		memcpy(start, &word, sizeof word);
 		if (start->size % 8 != 0 || start->size > (uint64_t)bytes || start->size > rest)
 			return broken(ring);

@@ -442,17 +442,22 @@ static bool check_credits(const struct wire_message *head)
 	return true;
 }
 
-/* Only the first slice carries arguments, and only the last ends the copy. */
-static bool check_data(const struct wire_message_data *d, const struct wire_args_view *args)
+static bool is_empty(const struct wire_args_view *args)
 {
 	const struct wire_entry *call = args->entries;
+	return args->head->entry_count == 1 && args->head->range_count == 0 && call->on_error == 0;
+}
+
+/* Only the first slice carries arguments, only the last ends the copy: at its end with OK, before
+ * it without bytes. */
+static bool check_data(const struct wire_message_data *d, const struct wire_args_view *args)
+{
 	if (!base_range_inside(d->offset, d->length, d->total) ||
-		!base_range_inside(d->base, d->total, UINT64_MAX))
+		!base_range_inside(d->base, d->total, UINT64_MAX) ||
+		(d->first ? d->offset != 0 : !is_empty(args)))
 		return false;
-	if (d->first
-			? d->offset != 0
-			: args->head->entry_count != 1 || args->head->range_count != 0 || call->on_error != 0)
-		return false;
+	if (d->status != FOS_OK)
+		return d->last && d->length == 0;
 	return !d->last || d->offset + d->length == d->total;
 }
 
@@ -491,6 +496,8 @@ static bool check_message_args(const uint8_t *bytes, const uint8_t *at, size_t l
 	}
 	if (!wire_parse_args(at, left, &args))
 		return false;
+	if (head->type == WIRE_MESSAGE_TYPE_BOUNCE)
+		return args.size == left && !has_exception(bytes) && is_empty(&args);
 	if (head->type != WIRE_MESSAGE_TYPE_DATA)
 		return args.size == left;
 	const struct wire_message_data *data = (const void *)bytes;
