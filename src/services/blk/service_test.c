@@ -1,0 +1,463 @@
+/* The block service in a cluster of two real Controllers: the service at n1, its client at n0, the
+ * volumes on a real file system. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "controller/harness.h"
+#include "fractos/blk.h"
+#include "fractos/registry.h"
+#include "services/registry/launch.h"
+
+#define SECOND 1000000000ull
+
+enum { VOLUME = 16 << 20, MEMORY = 16 << 20 };
+
+struct client {
+	fos_process *process;
+	fos_channel *ch;
+	fos_cap blk;
+};
+
+struct fixture {
+	struct cluster cluster;
+	char dir[64]; /* of the volumes */
+	pid_t registry, blk;
+	struct client client;
+	uint8_t *bytes; /* MEMORY bytes of the client's arena */
+	fos_cap memory;
+};
+
+static uint64_t now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
+}
+
+static void client_open(struct client *client, const char *socket)
+{
+	const fos_attach_options options = {.socket = socket, .label = "test"};
+	*client = (struct client){0};
+	if (fos_attach(&options, &client->process) != FOS_OK)
+		fail_msg("%s", fos_attach_error());
+	assert_int_equal(fos_channel_open(client->process, &client->ch), FOS_OK);
+	assert_int_equal(fos_registry_wait(client->ch, "blk", 5 * SECOND, &client->blk), FOS_OK);
+}
+
+static void start_blk(struct fixture *f)
+{
+	const char *const argv[] = {BLK, "--dir", f->dir, "--buffers", "16", NULL};
+	f->blk = launch(cluster_socket(&f->cluster, 1), argv);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof *f);
+	const char *const registry[] = {REGISTRY, NULL};
+	strcpy(f->dir, "/tmp/fractos-blk-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	cluster_make(&f->cluster, 2, NULL);
+	cluster_start_all(&f->cluster);
+	f->registry = launch(cluster_socket(&f->cluster, 0), registry);
+	start_blk(f);
+	client_open(&f->client, cluster_socket(&f->cluster, 0));
+	void *bytes;
+	assert_int_equal(fos_alloc(f->client.process, MEMORY, 64, &bytes), FOS_OK);
+	f->bytes = bytes;
+	assert_int_equal(
+		fos_memory_create(f->client.ch, bytes, MEMORY, FOS_READ | FOS_WRITE, &f->memory), FOS_OK);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	fos_detach(f->client.process);
+	if (f->blk) {
+		int status = launch_end(f->blk, SIGTERM);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	}
+	launch_end(f->registry, SIGTERM);
+	launch_free_cluster(&f->cluster);
+	DIR *dir = opendir(f->dir);
+	for (const struct dirent *entry; (entry = readdir(dir));)
+		unlinkat(dirfd(dir), entry->d_name, 0);
+	closedir(dir);
+	assert_int_equal(rmdir(f->dir), 0);
+	free(f);
+	return 0;
+}
+
+static void open_volume(struct fixture *f, const char *name, fos_blk_volume *volume)
+{
+	assert_int_equal(
+		fos_blk_open(f->client.ch, f->client.blk, name, FOS_BLK_READ | FOS_BLK_WRITE, volume),
+		FOS_OK);
+}
+
+static uint8_t pattern(uint64_t at, uint8_t seed)
+{
+	return (uint8_t)(at * 131 + (at >> 8) * 7 + (at >> 16) * 3 + seed);
+}
+
+static void fill(uint8_t *bytes, uint64_t len, uint64_t at, uint8_t seed)
+{
+	for (uint64_t i = 0; i < len; i++)
+		bytes[i] = pattern(at + i, seed);
+}
+
+static void check(const uint8_t *bytes, uint64_t len, uint64_t at, uint8_t seed)
+{
+	for (uint64_t i = 0; i < len; i++)
+		if (bytes[i] != pattern(at + i, seed))
+			fail_msg("byte %llu is wrong", (unsigned long long)i);
+}
+
+/* A view of the client's Memory of exactly these bytes. */
+static fos_cap view(struct fixture *f, uint64_t offset, uint64_t len, unsigned drop)
+{
+	fos_cap cap;
+	assert_int_equal(fos_memory_diminish(f->client.ch, f->memory, offset, len, drop, &cap), FOS_OK);
+	return cap;
+}
+
+/* ------------------------------------------------------------------ good days */
+
+static void take_info(const fos_blk_info *info, void *arg)
+{
+	unsigned *count = arg;
+	char name[FOS_BLK_NAME_MAX];
+	snprintf(name, sizeof name, "v%02u", *count);
+	assert_string_equal(info->name, name);
+	assert_int_equal(info->size, 4096 * (*count + 1));
+	(*count)++;
+}
+
+static void test_volumes(void **state)
+{
+	struct fixture *f = *state;
+	fos_channel *ch = f->client.ch;
+	char name[FOS_BLK_NAME_MAX];
+	unsigned count = 0;
+	for (unsigned i = 100; i-- > 0;) { /* more than a page of the list */
+		snprintf(name, sizeof name, "v%02u", i);
+		assert_int_equal(fos_blk_create(ch, f->client.blk, name, 4096 * i + 1), FOS_OK);
+	}
+	assert_int_equal(fos_blk_list(ch, f->client.blk, take_info, &count), FOS_OK);
+	assert_int_equal(count, 100);
+	assert_int_equal(fos_blk_create(ch, f->client.blk, "v05", 1), FOS_EXISTS);
+	assert_int_equal(fos_blk_create(ch, f->client.blk, "../x", 1), FOS_INVALID);
+	assert_int_equal(fos_blk_create(ch, f->client.blk, "zero", 0), FOS_INVALID);
+	assert_int_equal(fos_blk_create(ch, f->client.blk, "huge", 1ull << 62), FOS_NO_SPACE);
+	assert_int_equal(fos_blk_delete(ch, f->client.blk, "nothere"), FOS_NOT_FOUND);
+	fos_blk_volume volume;
+	assert_int_equal(fos_blk_open(ch, f->client.blk, "nothere", FOS_BLK_READ, &volume),
+					 FOS_NOT_FOUND);
+	assert_int_equal(fos_blk_open(ch, f->client.blk, "v05", 0, &volume), FOS_INVALID);
+	assert_int_equal(fos_blk_open(ch, f->client.blk, "v05", 8, &volume), FOS_INVALID);
+	assert_int_equal(fos_blk_open(ch, f->client.blk, "v05", FOS_BLK_READ, &volume), FOS_OK);
+	assert_int_equal(volume.info.size, 6 * 4096);
+	assert_int_equal(volume.write, FOS_CAP_NONE); /* a reader holds no right to write */
+	assert_int_equal(volume.flush, FOS_CAP_NONE);
+}
+
+static void test_bytes_go_round(void **state)
+{
+	struct fixture *f = *state;
+	fos_channel *ch = f->client.ch;
+	fos_blk_volume volume;
+	static const uint64_t sizes[] = {1, 511, 4096, 4097, 10304, 1 << 20, (1 << 20) + 1, 5000001};
+	assert_int_equal(fos_blk_create(ch, f->client.blk, "data", VOLUME), FOS_OK);
+	open_volume(f, "data", &volume);
+	for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+		for (unsigned o = 0; o < 3; o++) {
+			uint64_t at = o * 4099 + i, len = sizes[i];
+			fill(f->bytes, len, at, (uint8_t)i);
+			fos_cap part = view(f, 0, len, 0);
+			assert_int_equal(fos_blk_write(ch, &volume, at, len, part), FOS_OK);
+			memset(f->bytes, 0, len);
+			assert_int_equal(fos_blk_read(ch, &volume, at, len, part), FOS_OK);
+			check(f->bytes, len, at, (uint8_t)i);
+			assert_int_equal(fos_cap_close(ch, part), FOS_OK);
+		}
+	/* All of it at once, with the whole Memory. */
+	fill(f->bytes, VOLUME, 0, 77);
+	assert_int_equal(fos_blk_write(ch, &volume, 0, VOLUME, f->memory), FOS_OK);
+	assert_int_equal(fos_blk_flush(ch, &volume), FOS_OK);
+	memset(f->bytes, 0, VOLUME);
+	assert_int_equal(fos_blk_read(ch, &volume, 0, VOLUME, f->memory), FOS_OK);
+	check(f->bytes, VOLUME, 0, 77);
+	/* The file holds it, for a service that starts again. */
+	launch_end(f->blk, SIGTERM);
+	start_blk(f);
+	assert_int_equal(fos_registry_wait(ch, "blk", 5 * SECOND, &f->client.blk), FOS_OK);
+	open_volume(f, "data", &volume);
+	memset(f->bytes, 0, VOLUME);
+	assert_int_equal(fos_blk_read(ch, &volume, 0, VOLUME, f->memory), FOS_OK);
+	check(f->bytes, VOLUME, 0, 77);
+}
+
+/* ------------------------------------------------------------------ chains */
+
+struct landing {
+	struct fixture *f;
+	unsigned good, failed;
+	fos_status status;
+	char detail[256], where[64];
+	uint64_t len; /* of the pattern that must be there when `next` is invoked */
+	fos_cap request;
+};
+
+static fos_handled landed(fos_channel *ch, const fos_delivery *delivery, void *arg)
+{
+	struct landing *landing = arg;
+	landing->status = delivery->exception.status;
+	if (landing->status != FOS_OK) {
+		landing->failed++;
+		snprintf(landing->detail, sizeof landing->detail, "%s", delivery->exception.detail);
+		snprintf(landing->where, sizeof landing->where, "%s", delivery->exception.where);
+		return FOS_FINISH;
+	}
+	landing->good++;
+	check(landing->f->bytes, landing->len, 0, 5);
+	return FOS_FINISH;
+}
+
+static void landing_init(struct landing *landing, struct fixture *f)
+{
+	*landing = (struct landing){.f = f};
+	assert_int_equal(fos_request_create(f->client.ch, landed, landing, NULL, &landing->request),
+					 FOS_OK);
+}
+
+/* Invokes an operation with the landing as next and on_error. */
+static void start(struct landing *landing, fos_cap request, const fos_blk_range *ranges,
+				  uint32_t count, fos_cap memory)
+{
+	fos_args args;
+	fos_args_init(&args);
+	if (count > 0)
+		fos_args_imm(&args, FOS_CALL, FOS_ARG, ranges, count * sizeof *ranges);
+	if (memory != FOS_CAP_NONE)
+		fos_args_cap(&args, FOS_CALL, FOS_BLK_MEMORY, memory);
+	fos_args_cap(&args, FOS_CALL, FOS_NEXT, landing->request);
+	fos_args_on_error(&args, FOS_CALL, landing->request);
+	assert_int_equal(fos_request_invoke(landing->f->client.ch, request, &args, NULL), FOS_OK);
+}
+
+static void await(struct landing *landing, unsigned count)
+{
+	for (uint64_t end = now() + 5 * SECOND; landing->good + landing->failed < count && now() < end;)
+		fos_wait(landing->f->client.ch, SECOND / 10);
+	assert_int_equal(landing->good + landing->failed, count);
+}
+
+static void expect(struct landing *landing, fos_status status, const char *text)
+{
+	unsigned before = landing->failed;
+	await(landing, landing->good + landing->failed + 1);
+	assert_int_equal(landing->failed, before + 1);
+	assert_int_equal(landing->status, status);
+	if (!strstr(landing->detail, text))
+		fail_msg("\"%s\" is not in \"%s\"", text, landing->detail);
+	assert_string_equal(landing->where, "n1/blk");
+}
+
+/* `next` runs behind all bytes of all pieces, many times and at once. */
+static void test_next_runs_behind_the_data(void **state)
+{
+	struct fixture *f = *state;
+	fos_blk_volume volume;
+	struct landing landing;
+	assert_int_equal(fos_blk_create(f->client.ch, f->client.blk, "data", VOLUME), FOS_OK);
+	open_volume(f, "data", &volume);
+	fill(f->bytes, VOLUME, 0, 5);
+	assert_int_equal(fos_blk_write(f->client.ch, &volume, 0, VOLUME, f->memory), FOS_OK);
+	landing_init(&landing, f);
+	landing.len = 9000000;
+	const fos_blk_range ranges[] = {{0, 5000000}, {5000000, 3999999}, {8999999, 1}};
+	for (unsigned round = 1; round <= 20; round++) {
+		memset(f->bytes, 0, landing.len);
+		start(&landing, volume.read, ranges, 3, f->memory);
+		await(&landing, round);
+	}
+	assert_int_equal(landing.good, 20);
+	for (unsigned i = 0; i < 40; i++) /* more than the service has buffers for */
+		start(&landing, volume.read, ranges, 3, f->memory);
+	await(&landing, 60);
+	assert_int_equal(landing.good, 60);
+}
+
+static void test_errors(void **state)
+{
+	struct fixture *f = *state;
+	fos_blk_volume volume;
+	struct landing landing;
+	assert_int_equal(fos_blk_create(f->client.ch, f->client.blk, "small", 8192), FOS_OK);
+	open_volume(f, "small", &volume);
+	landing_init(&landing, f);
+	const fos_blk_range past = {8000, 193}, good = {0, 4096}, none = {0, 0};
+	const fos_cap both[] = {volume.read, volume.write};
+	for (unsigned i = 0; i < 2; i++) {
+		start(&landing, both[i], &past, 1, f->memory);
+		expect(&landing, FOS_RANGE, "volume small has 8192 bytes: range 0 is 193 bytes from 8000");
+		start(&landing, both[i], &good, 1, view(f, 0, 4095, 0));
+		expect(&landing, FOS_RANGE, "the ranges have 4096 bytes, the Memory 4095");
+		start(&landing, both[i], &none, 1, f->memory);
+		expect(&landing, FOS_INVALID, "no bytes");
+		start(&landing, both[i], NULL, 0, f->memory);
+		expect(&landing, FOS_INVALID, "0 ranges");
+		start(&landing, both[i], &good, 1, FOS_CAP_NONE);
+		expect(&landing, FOS_INVALID, "must be a Memory");
+		start(&landing, both[i], &good, 1, landing.request);
+		expect(&landing, FOS_INVALID, "must be a Memory");
+	}
+	start(&landing, volume.read, &good, 1, view(f, 0, 4096, FOS_WRITE));
+	expect(&landing, FOS_DENIED, "cannot be written");
+	start(&landing, volume.write, &good, 1, view(f, 0, 4096, FOS_READ));
+	expect(&landing, FOS_DENIED, "cannot be read");
+	assert_int_equal(landing.good, 0);
+	/* A Memory that is revoked while bytes are under way or before. */
+	fos_cap other;
+	assert_int_equal(fos_memory_create(f->client.ch, f->bytes, 8192, FOS_WRITE | FOS_READ, &other),
+					 FOS_OK);
+	assert_int_equal(fos_cap_revoke(f->client.ch, other), FOS_OK);
+	start(&landing, volume.write, &good, 1, other);
+	await(&landing, landing.failed + 1);
+	assert_int_equal(landing.status, FOS_REVOKED);
+}
+
+/* ------------------------------------------------------------------ bad days */
+
+static void test_delete_while_open(void **state)
+{
+	struct fixture *f = *state;
+	fos_channel *ch = f->client.ch;
+	fos_blk_volume volume;
+	struct landing watch;
+	assert_int_equal(fos_blk_create(ch, f->client.blk, "data", VOLUME), FOS_OK);
+	open_volume(f, "data", &volume);
+	landing_init(&watch, f);
+	const fos_blk_args request = {.op = FOS_BLK_WATCH, .name = "data"};
+	fos_args args;
+	fos_args_init(&args);
+	fos_args_imm(&args, FOS_CALL, FOS_ARG, &request, sizeof request);
+	fos_args_on_error(&args, FOS_CALL, watch.request);
+	assert_int_equal(fos_request_invoke(ch, f->client.blk, &args, NULL), FOS_OK);
+	assert_int_equal(fos_blk_write(ch, &volume, 0, 8192, f->memory), FOS_OK);
+	assert_int_equal(fos_blk_delete(ch, f->client.blk, "data"), FOS_OK);
+	expect(&watch, FOS_REVOKED, "volume data was deleted");
+	assert_int_equal(fos_blk_read(ch, &volume, 0, 1, f->memory), FOS_REVOKED);
+	assert_int_equal(fos_blk_write(ch, &volume, 0, 1, f->memory), FOS_REVOKED);
+	assert_int_equal(fos_blk_flush(ch, &volume), FOS_REVOKED);
+	/* Another of the same name is another. */
+	assert_int_equal(fos_blk_create(ch, f->client.blk, "data", 8192), FOS_OK);
+	assert_int_equal(fos_blk_read(ch, &volume, 0, 1, f->memory), FOS_REVOKED);
+	open_volume(f, "data", &volume);
+	fill(f->bytes, 8192, 0, 1);
+	assert_int_equal(fos_blk_read(ch, &volume, 0, 8192, f->memory), FOS_OK);
+	for (unsigned i = 0; i < 8192; i++)
+		assert_int_equal(f->bytes[i], 0); /* nothing of the old one */
+}
+
+static void test_exclusive(void **state)
+{
+	struct fixture *f = *state;
+	struct client holder;
+	fos_blk_volume first, second;
+	const unsigned flags = FOS_BLK_READ | FOS_BLK_WRITE;
+	assert_int_equal(fos_blk_create(f->client.ch, f->client.blk, "data", 8192), FOS_OK);
+	client_open(&holder, cluster_socket(&f->cluster, 1));
+	assert_int_equal(fos_blk_open(holder.ch, holder.blk, "data", flags | FOS_BLK_EXCLUSIVE, &first),
+					 FOS_OK);
+	assert_int_equal(
+		fos_blk_open(f->client.ch, f->client.blk, "data", flags | FOS_BLK_EXCLUSIVE, &second),
+		FOS_BUSY);
+	assert_int_equal(fos_blk_open(f->client.ch, f->client.blk, "data", FOS_BLK_READ, &second),
+					 FOS_BUSY);
+	assert_int_equal(fos_blk_flush(holder.ch, &first), FOS_OK);
+	/* The holder dies: soon another has it. */
+	fos_detach(holder.process);
+	fos_status status = FOS_BUSY;
+	for (uint64_t end = now() + 2 * SECOND; status == FOS_BUSY && now() < end;)
+		status =
+			fos_blk_open(f->client.ch, f->client.blk, "data", flags | FOS_BLK_EXCLUSIVE, &second);
+	assert_int_equal(status, FOS_OK);
+	assert_int_equal(fos_blk_write(f->client.ch, &second, 0, 100, f->memory), FOS_OK);
+}
+
+static void test_killed_under_load(void **state)
+{
+	struct fixture *f = *state;
+	fos_channel *ch = f->client.ch;
+	fos_blk_volume volume;
+	struct landing landing;
+	enum { COUNT = 60 };
+	assert_int_equal(fos_blk_create(ch, f->client.blk, "data", VOLUME), FOS_OK);
+	open_volume(f, "data", &volume);
+	fill(f->bytes, VOLUME, 0, 5);
+	assert_int_equal(fos_blk_write(ch, &volume, 0, VOLUME, f->memory), FOS_OK);
+	assert_int_equal(fos_blk_flush(ch, &volume), FOS_OK);
+	for (unsigned round = 0; round < 3; round++) {
+		const fos_blk_range all = {0, VOLUME};
+		landing_init(&landing, f);
+		landing.len = VOLUME;
+		for (unsigned i = 0; i < COUNT; i++) /* the same bytes, read and written */
+			start(&landing, i % 2 ? volume.write : volume.read, &all, 1, f->memory);
+		while (landing.good == round) /* in the middle of it */
+			fos_wait(ch, SECOND);
+		uint64_t killed = now();
+		int status = launch_end(f->blk, SIGKILL);
+		assert_true(WIFSIGNALED(status));
+		/* Every one ends, in an answer or an error, and soon. */
+		await(&landing, COUNT);
+		assert_true(now() - killed < 2 * SECOND);
+		assert_true(landing.failed > 0);
+		assert_true(landing.status == FOS_PEER_LOST || landing.status == FOS_REVOKED);
+		start_blk(f);
+		assert_int_equal(fos_registry_wait(ch, "blk", 5 * SECOND, &f->client.blk), FOS_OK);
+		open_volume(f, "data", &volume);
+		memset(f->bytes, 0, VOLUME);
+		assert_int_equal(fos_blk_read(ch, &volume, 0, VOLUME, f->memory), FOS_OK);
+		check(f->bytes, VOLUME, 0, 5);
+	}
+}
+
+static void test_controller_lost(void **state)
+{
+	struct fixture *f = *state;
+	cluster_end(&f->cluster, 1, SIGKILL);
+	int status = launch_end(f->blk, 0);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 3);
+	f->blk = 0;
+	assert_true(cluster_start(&f->cluster, 1)); /* it removes what the killed one left */
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_volumes),
+		TEST(test_bytes_go_round),
+		TEST(test_next_runs_behind_the_data),
+		TEST(test_errors),
+		TEST(test_delete_while_open),
+		TEST(test_exclusive),
+		TEST(test_killed_under_load),
+		TEST(test_controller_lost),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
