@@ -83,6 +83,10 @@ struct gpu_backend {
 	fos_status (*module_build)(struct gpu_device *device, const char *source, size_t length,
 							   const char *options, struct gpu_module **out, struct gpu_why *why);
 	void (*module_destroy)(struct gpu_module *module);
+	/* Does for every kernel what its first launch would have to do, with the group size that the
+	 * backend chooses, as far as the driver keeps that beyond this process; runs nothing. The
+	 * module and its device cannot be used afterwards: the process is to end. */
+	void (*module_warm)(struct gpu_module *module);
 
 	/* NOT_FOUND: the module has no kernel of that name; UNSUPPORTED: a parameter of it cannot be
 	 * given through fos_gpu_launch. The kernel keeps what it needs of its module. */

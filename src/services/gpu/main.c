@@ -151,12 +151,16 @@ int main(int argc, char **argv)
 	int code = parse(argc, argv, &settings, &go);
 	if (!go)
 		return code;
+	settings.service.backend = &gpu_opencl;
+	settings.service.compiler = compiler_start(settings.service.backend, settings.service.device);
 	fos_process *process;
 	if (fos_attach(&settings.attach, &process) != FOS_OK) {
 		fprintf(stderr, "fractos-gpu: %s\n", fos_attach_error());
+		compiler_stop(settings.service.compiler);
 		return EXIT_FAILED;
 	}
 	code = serve(process, &settings);
 	fos_detach(process);
+	compiler_stop(settings.service.compiler);
 	return code;
 }

@@ -12,8 +12,9 @@
  * Compilation. PoCL compiles a kernel once more for each work-group size at its first use (20-80 ms
  * here) and keeps the result in its cache directory. For that reason the group size is chosen here
  * (pick_local) and not left to the driver, which would derive a new one from each global size.
- * Warming up without running is not possible with PoCL 3.1: a command that waits for an event is
- * compiled at once, but cancelling it through that event deadlocks or aborts inside the driver.
+ * A command that waits for an event is compiled at once, so module_warm() enqueues each kernel
+ * behind an event that never comes. PoCL 3.1 deadlocks or aborts when such a command is cancelled;
+ * hence this is for a process that ends right afterwards (compiler.h) and leaves the cache warm.
  */
 #define CL_TARGET_OPENCL_VERSION 300
 
@@ -706,6 +707,66 @@ static fos_status launch(struct gpu_stream *stream, struct gpu_kernel *kernel,
 	return FOS_OK;
 }
 
+/* Arguments that are good enough to be enqueued: no Memory, values of zero of whatever size the
+ * parameter has. */
+static void set_no_args(struct gpu_kernel *kernel)
+{
+	static const uint64_t zero[16];
+	for (unsigned i = 0; i < kernel->param_count; i++) {
+		size_t size = 1;
+		switch (kernel->params[i].kind) {
+		case GPU_PARAM_MEMORY:
+			clSetKernelArg(kernel->kernel, i, sizeof(cl_mem), NULL);
+			break;
+		case GPU_PARAM_LOCAL:
+			clSetKernelArg(kernel->kernel, i, 8, NULL);
+			break;
+		case GPU_PARAM_VALUE:
+			while (size <= sizeof zero &&
+				   clSetKernelArg(kernel->kernel, i, size, zero) != CL_SUCCESS)
+				size *= 2;
+			break;
+		}
+	}
+}
+
+/* PoCL makes one variant for grids of less than 2^16 groups' width and one for wider ones. */
+static void warm(struct gpu_stream *stream, struct gpu_kernel *kernel, cl_event never)
+{
+	static const uint32_t grids[][3] = {{LOCAL_CHOICE, 1, 1}, {LOCAL_CHOICE << 16, 1, 1}};
+	set_no_args(kernel);
+	for (size_t i = 0; i < sizeof grids / sizeof *grids; i++) {
+		size_t global[3], local[3];
+		pick_local(kernel, grids[i], local);
+		for (unsigned d = 0; d < 3; d++)
+			global[d] = grids[i][d] < local[d] ? local[d] : grids[i][d] / local[d] * local[d];
+		clEnqueueNDRangeKernel(stream->queue, kernel->kernel, 3, NULL, global, local, 1, &never,
+							   NULL);
+	}
+}
+
+static void module_warm(struct gpu_module *module)
+{
+	enum { KERNELS_MAX = 64 };
+	cl_kernel kernels[KERNELS_MAX];
+	struct gpu_why why;
+	struct gpu_stream *stream = NULL;
+	cl_uint count = 0;
+	cl_int error;
+	cl_event never = clCreateUserEvent(module->device->context, &error);
+	if (error != CL_SUCCESS || stream_create(module->device, &stream, &why) != FOS_OK)
+		return;
+	if (clCreateKernelsInProgram(module->program, KERNELS_MAX, kernels, &count) != CL_SUCCESS)
+		return;
+	for (cl_uint i = 0; i < count; i++) {
+		char name[NAME_MAX_BYTES] = "";
+		struct gpu_kernel *kernel;
+		clGetKernelInfo(kernels[i], CL_KERNEL_FUNCTION_NAME, sizeof name - 1, name, NULL);
+		if (kernel_create(module, name, &kernel, &why) == FOS_OK)
+			warm(stream, kernel, never);
+	}
+}
+
 const struct gpu_backend gpu_opencl = {
 	.name = "opencl",
 	.open = device_open,
@@ -717,6 +778,7 @@ const struct gpu_backend gpu_opencl = {
 	.stream_destroy = stream_destroy,
 	.module_build = module_build,
 	.module_destroy = module_destroy,
+	.module_warm = module_warm,
 	.kernel_create = kernel_create,
 	.kernel_destroy = kernel_destroy,
 	.kernel_params = kernel_params,

@@ -321,8 +321,13 @@ static void module_work(struct builder_task *task)
 {
 	struct build *build = (struct build *)task;
 	struct service *s = build->service;
-	build->status = s->backend->module_build(s->device, build->source, (size_t)build->length,
-											 build->text, &build->module, &build->why);
+	build->status = FOS_OK;
+	if (s->compiler)
+		build->status = compiler_build(s->compiler, build->source, (size_t)build->length,
+									   build->text, &build->why);
+	if (build->status == FOS_OK)
+		build->status = s->backend->module_build(s->device, build->source, (size_t)build->length,
+												 build->text, &build->module, &build->why);
 }
 
 static void module_finish(struct builder_task *task)
@@ -581,7 +586,8 @@ fos_status service_open(fos_process *process, const struct service_options *opti
 	if (!s)
 		return gpu_refuse(why, FOS_QUOTA, "out of memory");
 	pthread_mutex_init(&s->lock, NULL);
-	s->backend = &gpu_opencl;
+	s->backend = options->backend;
+	s->compiler = options->compiler;
 	fos_status status = s->backend->open(options->device, &s->device, why);
 	if (status != FOS_OK)
 		goto no_device;

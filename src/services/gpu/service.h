@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 
 #include "builder.h"
+#include "compiler.h"
 #include "engine.h"
 
 enum bound_kind {
@@ -63,6 +64,7 @@ struct service {
 	struct gpu_device *device;
 	struct engine *engine;
 	struct builder *builder;
+	struct compiler *compiler; /* NULL: modules are compiled in this process */
 	fos_channel *control_channel, *device_channel;
 	fos_cap root; /* refined: what is published */
 	int timer;
@@ -74,8 +76,10 @@ struct service {
 };
 
 struct service_options {
-	const char *device; /* NULL: the backend's default */
-	uint64_t memory;    /* bytes for contexts */
+	const struct gpu_backend *backend;
+	struct compiler *compiler; /* borrowed; may be NULL */
+	const char *device;        /* NULL: the backend's default */
+	uint64_t memory;           /* bytes for contexts */
 };
 
 /* Opens the device and everything else; the control channel is the caller's thread's. On failure
