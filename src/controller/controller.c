@@ -75,8 +75,9 @@ static void move(struct controller *c, const struct core_output *out)
 
 static void write_span(struct controller *c, const struct core_span *span)
 {
+	static const char nobody[FOS_LABEL_MAX];
 	const struct process *p = process_find(c, span->process);
-	recorder_span(&c->recorder, span, p != NULL ? p->label : "");
+	recorder_span(&c->recorder, span, p != NULL ? p->label : nobody);
 }
 
 static void end_process(struct controller *c, const struct core_output *out)

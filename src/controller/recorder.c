@@ -72,7 +72,8 @@ void recorder_close(struct recorder *recorder)
 	recorder->map = NULL;
 }
 
-void recorder_span(struct recorder *recorder, const struct core_span *span, const char *label)
+void recorder_span(struct recorder *recorder, const struct core_span *span,
+				   const char label[static FOS_LABEL_MAX])
 {
 	fos_recorder *map = recorder->map;
 	uint64_t number = map->span_count;
@@ -88,7 +89,7 @@ void recorder_span(struct recorder *recorder, const struct core_span *span, cons
 	out->process = span->process;
 	out->kind = span->kind;
 	out->status = span->status;
-	snprintf(out->label, sizeof out->label, "%s", label);
+	memcpy(out->label, label, sizeof out->label);
 	__atomic_store_n(&out->sequence, number + 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&map->span_count, number + 1, __ATOMIC_RELEASE);
 }

@@ -24,7 +24,8 @@ struct recorder {
 bool recorder_open(struct recorder *recorder, const struct config_node *node, uint64_t epoch,
 				   uint64_t now, char *error);
 void recorder_close(struct recorder *recorder);
-void recorder_span(struct recorder *recorder, const struct core_span *span, const char *label);
+void recorder_span(struct recorder *recorder, const struct core_span *span,
+				   const char label[static FOS_LABEL_MAX]);
 /* Writes the tables if something changed. */
 void recorder_refresh(struct controller *controller);
 
