@@ -57,6 +57,9 @@ static void slice_out(struct outgoing *out)
 
 static void slices_back(struct core *core, struct outgoing *out, uint32_t count)
 {
+	/* With no slice under way the objects may be gone already. */
+	if (count == 0)
+		return;
 	struct object *src = out->src, *dst = out->dst;
 	out->outstanding -= count;
 	src->busy -= count;

@@ -243,6 +243,7 @@ struct object {
 struct channel {
 	struct process *process;
 	uint32_t number;
+	bool ending;
 	uint32_t open;     /* deliveries that hold a place */
 	uint32_t reserved; /* places kept for retries */
 	uint32_t once;     /* living ONCE Requests and their open deliveries */

@@ -31,6 +31,14 @@ fos_status core_object_create(struct core *core, struct process *process, uint8_
 	return FOS_OK;
 }
 
+/* While a Process or channel is taken apart, what that sets off must not reach its other objects.
+ */
+static bool is_ending(const struct object *object)
+{
+	return object->process->ending ||
+		   (object->kind == FOS_REQUEST && object->request.channel->ending);
+}
+
 fos_status core_object_find(struct core *core, const struct core_ref *ref, struct object **out)
 {
 	*out = NULL;
@@ -38,7 +46,7 @@ fos_status core_object_find(struct core *core, const struct core_ref *ref, struc
 		return FOS_STALE;
 	const struct table_entry *entry = core_table_at(&core->objects, ref->index);
 	struct object *object = entry != NULL ? entry->content : NULL;
-	if (object == NULL || object->serial != ref->serial || object->dead)
+	if (object == NULL || object->serial != ref->serial || object->dead || is_ending(object))
 		return FOS_REVOKED;
 	*out = object;
 	return FOS_OK;

@@ -186,6 +186,7 @@ static void end_channel(struct core *core, struct channel *channel, struct accou
 {
 	static const char detail[] = "the Process ended with the delivery unfinished";
 	struct process *process = channel->process;
+	channel->ending = true;
 	while (!list_empty(&channel->objects))
 		core_object_kill(core, LIST_FIRST(&channel->objects, struct object, request.of_channel));
 	while (!list_empty(&channel->deliveries))

@@ -1,0 +1,774 @@
+/* See harness.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/harness.h"
+
+#define CHECK(condition) BASE_ASSERT(condition)
+
+/* ------------------------------------------------------------------ queues */
+
+static void queue_init(struct queue *queue)
+{
+	*queue = (struct queue){.last = &queue->first};
+}
+
+static void queue_push(struct queue *queue, const void *a, size_t a_size, const void *b,
+					   size_t b_size)
+{
+	struct packet *packet = malloc(sizeof *packet + a_size + b_size);
+	CHECK(packet != NULL);
+	packet->next = NULL;
+	packet->size = a_size + b_size;
+	memcpy(packet->bytes, a, a_size);
+	if (b_size > 0)
+		memcpy(packet->bytes + a_size, b, b_size);
+	*queue->last = packet;
+	queue->last = &packet->next;
+	queue->count++;
+}
+
+static struct packet *queue_take(struct queue *queue, struct packet **at)
+{
+	struct packet *packet = *at;
+	if (packet == NULL)
+		return NULL;
+	*at = packet->next;
+	if (queue->last == &packet->next)
+		queue->last = at;
+	queue->count--;
+	return packet;
+}
+
+static struct packet *queue_pop(struct queue *queue)
+{
+	return queue_take(queue, &queue->first);
+}
+
+static void queue_clear(struct queue *queue)
+{
+	struct packet *packet;
+	while ((packet = queue_pop(queue)) != NULL)
+		free(packet);
+}
+
+/* ------------------------------------------------------------------ outputs */
+
+static struct world_process *process_of(struct world_node *node, uint32_t serial)
+{
+	CHECK(serial >= 1 && serial <= node->process_count);
+	return &node->processes[serial - 1];
+}
+
+static uint8_t *bytes_at(struct world_node *node, const struct core_extent *extent)
+{
+	CHECK(extent->segment == 0 && base_range_inside(extent->offset, extent->length, WORLD_SEGMENT));
+	return process_of(node, extent->process)->arena + extent->offset;
+}
+
+struct slice { /* what the shell owes an answer for */
+	struct core_event event;
+	struct core_extent to, from;
+	bool move;
+};
+
+static void take_record(struct world_node *node, const struct core_output *out)
+{
+	struct world_process *process = process_of(node, out->process);
+	CHECK(process->alive && out->channel < 2);
+	CHECK(wire_check_answer(out->bytes, out->size));
+	const struct wire_record *head = (const void *)out->bytes;
+	if (head->type != WIRE_ANSWER_TYPE_DELIVERY) {
+		CHECK(head->cookie < WORLD_COOKIES && !node->world->completed[head->cookie]);
+		node->world->completed[head->cookie] = 1;
+	}
+	queue_push(&process->records[out->channel], out->bytes, out->size, NULL, 0);
+}
+
+static void take_message(struct world_node *node, const struct core_output *out)
+{
+	struct world *world = node->world;
+	uint32_t from = node->number - 1, to = out->node - 1;
+	if (!world->up[from][to])
+		return;
+	const uint8_t *data = NULL;
+	if (out->type == CORE_SEND_SLICE) {
+		data = bytes_at(node, &out->from);
+		struct slice slice = {.event = {.type = CORE_SLICE_SENT, .token = out->token}};
+		slice.event.node = out->node;
+		queue_push(&node->slices, &slice, sizeof slice, NULL, 0);
+	}
+	struct queue *link = &world->links[from][to][out->lane];
+	queue_push(link, out->bytes, out->size, data, data != NULL ? out->from.length : 0);
+	const struct packet *packet = BASE_CONTAINER(link->last, struct packet, next);
+	CHECK(wire_check_message(packet->bytes, packet->size));
+}
+
+static void take_output(struct world_node *node, const struct core_output *out)
+{
+	switch (out->type) {
+	case CORE_RECORD:
+		take_record(node, out);
+		break;
+	case CORE_SEND:
+	case CORE_SEND_SLICE:
+		take_message(node, out);
+		break;
+	case CORE_PLACE:
+		CHECK(out->to.length == out->size);
+		memcpy(bytes_at(node, &out->to), out->bytes, out->size);
+		break;
+	case CORE_MOVE: {
+		struct slice slice = {.event = {.type = CORE_MOVED, .token = out->token},
+							  .to = out->to,
+							  .from = out->from,
+							  .move = true};
+		CHECK(out->to.length == out->from.length);
+		queue_push(&node->slices, &slice, sizeof slice, NULL, 0);
+		break;
+	}
+	case CORE_END_SESSION: /* drain() sees to it */
+		break;
+	case CORE_END_PROCESS:
+		node->ended_processes++;
+		node->reason = out->reason;
+		break;
+	case CORE_SPAN:
+		CHECK(out->span.end >= out->span.begin && out->span.id != 0);
+		node->spans++;
+		break;
+	}
+}
+
+/* Outputs are good until the next step, so sessions that end are cut when all others are out. */
+static void drain(struct world_node *node)
+{
+	struct core_output out;
+	uint32_t cuts[WORLD_NODES], count = 0;
+	while (core_output(node->core, &out)) {
+		if (out.type != CORE_END_SESSION) {
+			take_output(node, &out);
+			continue;
+		}
+		CHECK(count < WORLD_NODES);
+		cuts[count++] = out.node - 1;
+		node->ended_sessions++;
+		node->reason = out.reason;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		world_cut(node->world, node->number - 1, cuts[i]);
+}
+
+void world_step(struct world_node *node, const struct core_event *event)
+{
+	core_step(node->core, node->world->now, event);
+	drain(node);
+}
+
+/* ------------------------------------------------------------------ the world */
+
+static void *grow(void *context, size_t size)
+{
+	struct world_node *node = context;
+	if (node->grow_limit != 0 && node->grown + size > node->grow_limit)
+		return NULL;
+	node->grown += size;
+	node->chunks = realloc(node->chunks, (node->chunk_count + 1) * sizeof *node->chunks);
+	CHECK(node->chunks != NULL);
+	return node->chunks[node->chunk_count++] = calloc(1, size);
+}
+
+struct world *world_new(uint32_t nodes, const struct core_config *config)
+{
+	struct world *world = calloc(1, sizeof *world);
+	CHECK(world != NULL && nodes <= WORLD_NODES);
+	world->count = nodes;
+	world->now = 1000000;
+	for (uint32_t i = 0; i < nodes; i++) {
+		struct world_node *node = &world->nodes[i];
+		node->world = world;
+		node->number = i + 1;
+		queue_init(&node->slices);
+		if (config != NULL)
+			node->config = *config;
+		else
+			core_config_default(&node->config);
+		node->config.node = i + 1;
+		node->config.epoch = 0xe000 + i;
+		node->config.seed = 77 + i;
+		memcpy(node->config.node_name, "nodeN", 5);
+		node->config.node_name[4] = (char)('0' + i);
+		node->config.grow = grow;
+		node->config.context = node;
+		node->core = core_create(&node->config);
+		CHECK(node->core != NULL);
+		for (uint32_t j = 0; j < nodes; j++) {
+			queue_init(&world->links[i][j][0]);
+			queue_init(&world->links[i][j][1]);
+		}
+	}
+	for (uint32_t i = 0; i < nodes; i++) {
+		for (uint32_t j = 0; j < i; j++)
+			world_connect(world, i, j);
+	}
+	return world;
+}
+
+void world_connect(struct world *world, uint32_t a, uint32_t b)
+{
+	CHECK(!world->up[a][b]);
+	world->up[a][b] = world->up[b][a] = true;
+	world_step(&world->nodes[a], &(struct core_event){.type = CORE_SESSION_UP,
+													  .node = b + 1,
+													  .epoch = world->nodes[b].config.epoch});
+	world_step(&world->nodes[b], &(struct core_event){.type = CORE_SESSION_UP,
+													  .node = a + 1,
+													  .epoch = world->nodes[a].config.epoch});
+}
+
+static void forget_slices(struct world_node *node, uint32_t peer)
+{
+	struct packet **at = &node->slices.first;
+	while (*at != NULL) {
+		const struct slice *slice = (const void *)(*at)->bytes;
+		if (!slice->move && slice->event.node == peer)
+			free(queue_take(&node->slices, at));
+		else
+			at = &(*at)->next;
+	}
+}
+
+void world_cut(struct world *world, uint32_t a, uint32_t b)
+{
+	if (!world->up[a][b])
+		return;
+	world->up[a][b] = world->up[b][a] = false;
+	for (int lane = 0; lane < 2; lane++) {
+		queue_clear(&world->links[a][b][lane]);
+		queue_clear(&world->links[b][a][lane]);
+	}
+	forget_slices(&world->nodes[a], b + 1);
+	forget_slices(&world->nodes[b], a + 1);
+	world_step(&world->nodes[a], &(struct core_event){.type = CORE_SESSION_GONE, .node = b + 1});
+	world_step(&world->nodes[b], &(struct core_event){.type = CORE_SESSION_GONE, .node = a + 1});
+}
+
+bool world_deliver(struct world *world, uint32_t from, uint32_t to, enum core_lane lane)
+{
+	struct packet *packet = queue_pop(&world->links[from][to][lane]);
+	if (packet == NULL)
+		return false;
+	world_step(&world->nodes[to], &(struct core_event){.type = CORE_MESSAGE,
+													   .node = from + 1,
+													   .lane = lane,
+													   .bytes = packet->bytes,
+													   .size = packet->size});
+	free(packet);
+	return true;
+}
+
+static bool answer_slice(struct world_node *node)
+{
+	struct packet *packet = queue_pop(&node->slices);
+	if (packet == NULL)
+		return false;
+	const struct slice *slice = (const void *)packet->bytes;
+	if (slice->move)
+		memmove(bytes_at(node, &slice->to), bytes_at(node, &slice->from), slice->to.length);
+	world_step(node, &slice->event);
+	free(packet);
+	return true;
+}
+
+static bool settle_once(struct world *world)
+{
+	bool any = false;
+	for (uint32_t i = 0; i < world->count; i++) {
+		for (uint32_t j = 0; j < world->count; j++) {
+			for (int lane = 0; lane < 2; lane++) {
+				bool skip = world->shuffle && base_random_below(&world->random, 2) != 0;
+				if (world->hold[i][j][lane] || world->links[i][j][lane].count == 0)
+					continue;
+				any = true;
+				if (!skip)
+					world_deliver(world, i, j, (enum core_lane)lane);
+			}
+		}
+		if (!world->hold_slices)
+			any |= answer_slice(&world->nodes[i]);
+	}
+	return any;
+}
+
+void world_settle(struct world *world)
+{
+	while (settle_once(world))
+		;
+}
+
+void world_tick(struct world *world, uint64_t ns)
+{
+	world->now += ns;
+	for (uint32_t i = 0; i < world->count; i++)
+		world_step(&world->nodes[i], &(struct core_event){.type = CORE_TICK});
+}
+
+uint64_t world_messages(const struct world *world, uint8_t type)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < world->count; i++) {
+		const struct fos_message_counters *sent = &core_counters(world->nodes[i].core)->sent;
+		uint64_t counts[WIRE_MESSAGE_TYPE_REGISTRY];
+		memcpy(counts, sent, sizeof counts);
+		for (uint8_t t = 1; t <= WIRE_MESSAGE_TYPE_REGISTRY; t++) {
+			if (type == t || (type == 0 && t != WIRE_MESSAGE_TYPE_HEARTBEAT))
+				sum += counts[t - 1];
+		}
+	}
+	return sum;
+}
+
+void world_end(struct world *world)
+{
+	memset(world->hold, 0, sizeof world->hold);
+	world->hold_slices = false;
+	world_settle(world);
+	for (uint32_t i = 0; i < world->count; i++) {
+		struct world_node *node = &world->nodes[i];
+		for (uint32_t p = 1; p <= node->process_count; p++) {
+			if (node->processes[p - 1].alive)
+				actor_kill((struct actor){node, p, 0});
+		}
+	}
+	world_settle(world);
+	for (uint32_t i = 0; i < world->count; i++) {
+		for (uint32_t j = 0; j < i; j++)
+			world_cut(world, i, j);
+	}
+	/* Whatever waits in the house has its time. */
+	world_tick(world, 100000000000u);
+	for (uint32_t i = 0; i < world->count; i++) {
+		struct world_node *node = &world->nodes[i];
+		CHECK(core_memory_used(node->core) == 0);
+		CHECK(core_deadline(node->core) == UINT64_MAX);
+		for (size_t c = 0; c < node->chunk_count; c++)
+			free(node->chunks[c]);
+		free(node->chunks);
+		for (uint32_t p = 0; p < node->process_count; p++) {
+			queue_clear(&node->processes[p].records[0]);
+			queue_clear(&node->processes[p].records[1]);
+			free(node->processes[p].arena);
+		}
+		CHECK(node->slices.count == 0);
+	}
+	free(world);
+}
+
+/* ------------------------------------------------------------------ Processes */
+
+struct actor actor_new(struct world *world, uint32_t number)
+{
+	struct world_node *node = &world->nodes[number];
+	CHECK(node->process_count < BASE_COUNT(node->processes));
+	struct world_process *process = &node->processes[node->process_count++];
+	process->serial = node->process_count;
+	process->alive = true;
+	process->arena = calloc(1, WORLD_SEGMENT);
+	queue_init(&process->records[0]);
+	queue_init(&process->records[1]);
+	struct core_event event = {
+		.type = CORE_PROCESS_UP, .process = process->serial, .may_set_registry = true};
+	event.principal = (fos_principal){
+		.node = node->number, .process = process->serial, .uid = 1000, .label = "tester"};
+	world_step(node, &event);
+	event.type = CORE_CHANNEL_UP;
+	world_step(node, &event);
+	event.channel = 1;
+	world_step(node, &event);
+	event.type = CORE_SEGMENT_UP;
+	event.length = WORLD_SEGMENT;
+	world_step(node, &event);
+	return (struct actor){node, process->serial, 0};
+}
+
+struct actor actor_other_channel(struct actor actor)
+{
+	actor.channel = 1 - actor.channel;
+	return actor;
+}
+
+void actor_kill(struct actor actor)
+{
+	process_of(actor.node, actor.process)->alive = false;
+	world_step(actor.node,
+			   &(struct core_event){.type = CORE_PROCESS_GONE, .process = actor.process});
+	struct core_usage usage;
+	CHECK(!core_process_usage(actor.node->core, actor.process, &usage));
+}
+
+uint8_t *actor_arena(struct actor actor)
+{
+	return process_of(actor.node, actor.process)->arena;
+}
+
+struct core_usage actor_usage(struct actor actor)
+{
+	struct core_usage usage;
+	CHECK(core_process_usage(actor.node->core, actor.process, &usage));
+	return usage;
+}
+
+/* ------------------------------------------------------------------ calls */
+
+void call_init(struct call *call, uint16_t type, const void *fixed, size_t size, bool has_args)
+{
+	memset(call, 0, sizeof *call);
+	call->type = type;
+	call->fixed_size = size;
+	memcpy(call->fixed, fixed, size);
+	call->has_args = has_args;
+	call->entry_count = 1;
+}
+
+/* Keeps ranges and bounds grouped by entry and rising, as the wire wants them. */
+void call_imm(struct call *call, unsigned entry, uint32_t offset, const void *bytes,
+			  uint32_t length)
+{
+	unsigned at = call->range_count++;
+	for (; at > 0 && (call->ranges[at - 1].entry > entry || (call->ranges[at - 1].entry == entry &&
+															 call->ranges[at - 1].offset > offset));
+		 at--) {
+		call->ranges[at] = call->ranges[at - 1];
+		call->range_bytes[at] = call->range_bytes[at - 1];
+	}
+	call->ranges[at] =
+		(struct wire_range){.entry = (uint16_t)entry, .offset = offset, .length = length};
+	call->range_bytes[at] = bytes;
+}
+
+void call_cap(struct call *call, unsigned entry, unsigned index, unsigned value)
+{
+	unsigned at = call->bound_count++;
+	for (; at > 0 && (call->bounds[at - 1].entry > entry ||
+					  (call->bounds[at - 1].entry == entry && call->bounds[at - 1].index > index));
+		 at--)
+		call->bounds[at] = call->bounds[at - 1];
+	call->bounds[at] = (struct wire_bound){
+		.entry = (uint16_t)entry, .index = (uint16_t)index, .value = (uint16_t)value};
+}
+
+static unsigned add_entry(struct call *call, struct wire_call_entry entry)
+{
+	CHECK(call->entry_count < FOS_ENTRIES_MAX);
+	call->entries[call->entry_count] = entry;
+	return call->entry_count++;
+}
+
+unsigned call_slot(struct call *call, uint64_t cap)
+{
+	return add_entry(call, (struct wire_call_entry){.cap = cap, .kind = WIRE_ENTRY_SLOT});
+}
+
+unsigned call_refine(struct call *call, uint64_t cap)
+{
+	return add_entry(call, (struct wire_call_entry){.cap = cap, .kind = WIRE_ENTRY_REFINE});
+}
+
+unsigned call_part(struct call *call, uint64_t cap, uint64_t offset, uint64_t length, uint8_t drop)
+{
+	return add_entry(call, (struct wire_call_entry){.cap = cap,
+													.kind = WIRE_ENTRY_DIMINISH,
+													.offset = offset,
+													.length = length,
+													.drop = drop});
+}
+
+static uint8_t *put(uint8_t *at, const void *bytes, size_t size)
+{
+	if (size > 0)
+		memcpy(at, bytes, size);
+	return at + size;
+}
+
+size_t call_encode(const struct call *call, uint64_t cookie, uint8_t *out)
+{
+	memset(out, 0, WIRE_RECORD_MAX);
+	uint8_t *at = put(out, call->fixed, call->fixed_size);
+	if (call->has_args) {
+		struct wire_args args = {.entry_count = (uint16_t)call->entry_count,
+								 .range_count = (uint16_t)call->range_count,
+								 .bound_count = (uint16_t)call->bound_count};
+		for (unsigned i = 0; i < call->range_count; i++)
+			args.imm_bytes += call->ranges[i].length;
+		at = put(at, &args, sizeof args);
+		at = put(at, call->entries, call->entry_count * sizeof *call->entries);
+		at = put(at, call->ranges, call->range_count * sizeof *call->ranges);
+		at = put(at, call->bounds, call->bound_count * sizeof *call->bounds);
+		for (unsigned i = 0; i < call->range_count; i++)
+			at = put(at, call->range_bytes[i], call->ranges[i].length);
+	}
+	at = put(at, call->data, call->data_len);
+	size_t size = wire_pad8((size_t)(at - out));
+	struct wire_record head = {.size = (uint32_t)size, .type = call->type, .cookie = cookie};
+	memcpy(out, &head, sizeof head);
+	return size;
+}
+
+uint64_t call_submit(struct actor actor, const struct call *call)
+{
+	static _Alignas(8) uint8_t bytes[WIRE_RECORD_MAX];
+	struct world *world = actor.node->world;
+	uint64_t cookie = world->cookie++;
+	size_t size = call_encode(call, cookie, bytes);
+	/* An exact copy, so that a sanitizer sees a read behind its end. */
+	uint8_t *exact = malloc(size);
+	CHECK(exact != NULL);
+	memcpy(exact, bytes, size);
+	world_step(actor.node, &(struct core_event){.type = CORE_CALL,
+												.process = actor.process,
+												.channel = actor.channel,
+												.bytes = exact,
+												.size = size});
+	free(exact);
+	return cookie;
+}
+
+static struct packet *find_record(struct actor actor, bool delivery, uint64_t cookie)
+{
+	struct queue *queue = &process_of(actor.node, actor.process)->records[actor.channel];
+	for (struct packet **at = &queue->first; *at != NULL; at = &(*at)->next) {
+		const struct wire_record *head = (const void *)(*at)->bytes;
+		bool is_delivery = head->type == WIRE_ANSWER_TYPE_DELIVERY;
+		if (is_delivery == delivery && (delivery || head->cookie == cookie))
+			return queue_take(queue, at);
+	}
+	return NULL;
+}
+
+bool call_completed(struct actor actor, uint64_t cookie, struct wire_answer_completion *out)
+{
+	struct packet *packet = find_record(actor, false, cookie);
+	if (packet == NULL)
+		return false;
+	memcpy(out, packet->bytes, sizeof *out);
+	free(packet);
+	return true;
+}
+
+fos_status actor_call(struct actor actor, const struct call *call, uint64_t *cap)
+{
+	struct wire_answer_completion completion;
+	uint64_t cookie = call_submit(actor, call);
+	CHECK(call_completed(actor, cookie, &completion));
+	CHECK((completion.status == FOS_OK) || completion.cap == 0);
+	if (cap != NULL)
+		*cap = completion.cap;
+	return (fos_status)completion.status;
+}
+
+#define FIXED(call, NAME, name, args, ...)                \
+	struct wire_call_##name fixed_##name = {__VA_ARGS__}; \
+	call_init(call, WIRE_CALL_TYPE_##NAME, &fixed_##name, sizeof fixed_##name, args)
+
+struct call call_invoke(uint64_t cap, uint64_t delivery, uint64_t time)
+{
+	struct call call;
+	FIXED(&call, REQUEST_INVOKE, request_invoke, true, .cap = cap, .delivery = delivery,
+		  .time = time);
+	return call;
+}
+
+struct call call_continue(uint64_t delivery, uint64_t cap, bool fail_if_refused)
+{
+	struct call call;
+	FIXED(&call, CONTINUE, continue, true, .cap = cap, .delivery = delivery,
+		  .fail_if_refused = fail_if_refused);
+	return call;
+}
+
+struct call call_copy(uint64_t dst, uint64_t src, uint64_t delivery, uint64_t time)
+{
+	struct call call;
+	FIXED(&call, MEMORY_COPY, memory_copy, true, .dst = dst, .src = src, .delivery = delivery,
+		  .time = time);
+	return call;
+}
+
+struct call call_refinement(uint64_t cap)
+{
+	struct call call;
+	FIXED(&call, REQUEST_REFINE, request_refine, true, .cap = cap);
+	return call;
+}
+
+static uint64_t create(struct actor actor, uint64_t handler, bool once, uint64_t deadline)
+{
+	struct call call;
+	uint64_t cap = 0;
+	FIXED(&call, REQUEST_CREATE, request_create, false, .handler = handler, .once = once,
+		  .deadline = deadline);
+	CHECK(actor_call(actor, &call, &cap) == FOS_OK);
+	return cap;
+}
+
+uint64_t actor_request(struct actor actor, uint64_t handler)
+{
+	return create(actor, handler, false, 0);
+}
+
+uint64_t actor_once(struct actor actor, uint64_t handler, uint64_t deadline)
+{
+	return create(actor, handler, true, deadline);
+}
+
+uint64_t actor_memory(struct actor actor, uint64_t offset, uint64_t length, uint32_t rights)
+{
+	struct call call;
+	uint64_t cap = 0;
+	FIXED(&call, MEMORY_CREATE, memory_create, false, .offset = offset, .length = length,
+		  .rights = rights);
+	CHECK(actor_call(actor, &call, &cap) == FOS_OK);
+	return cap;
+}
+
+fos_status actor_invoke(struct actor actor, uint64_t cap)
+{
+	struct call call = call_invoke(cap, 0, 0);
+	return actor_call(actor, &call, NULL);
+}
+
+fos_status actor_close(struct actor actor, uint64_t cap)
+{
+	struct call call;
+	FIXED(&call, CAP_CLOSE, cap_close, false, .cap = cap);
+	return actor_call(actor, &call, NULL);
+}
+
+fos_status actor_keep(struct actor actor, uint64_t cap)
+{
+	struct call call;
+	FIXED(&call, CAP_KEEP, cap_keep, false, .cap = cap);
+	return actor_call(actor, &call, NULL);
+}
+
+fos_status actor_revoke(struct actor actor, uint64_t cap)
+{
+	struct call call;
+	FIXED(&call, CAP_REVOKE, cap_revoke, false, .cap = cap);
+	return actor_call(actor, &call, NULL);
+}
+
+fos_status actor_finish(struct actor actor, uint64_t delivery)
+{
+	struct call call;
+	FIXED(&call, FINISH, finish, false, .delivery = delivery);
+	return actor_call(actor, &call, NULL);
+}
+
+fos_status actor_fail(struct actor actor, uint64_t delivery, fos_status status, const char *text)
+{
+	struct call call;
+	FIXED(&call, FAIL, fail, false, .delivery = delivery, .status = status,
+		  .length = (uint32_t)strlen(text));
+	call.data = text;
+	call.data_len = strlen(text);
+	return actor_call(actor, &call, NULL);
+}
+
+fos_status actor_info(struct actor actor, uint64_t cap, struct wire_answer_info *out)
+{
+	struct call call;
+	FIXED(&call, CAP_INFO, cap_info, false, .cap = cap);
+	uint64_t cookie = call_submit(actor, &call);
+	struct packet *packet = find_record(actor, false, cookie);
+	CHECK(packet != NULL);
+	memcpy(out, packet->bytes, sizeof *out);
+	free(packet);
+	return (fos_status)out->status;
+}
+
+/* ------------------------------------------------------------------ arrivals */
+
+static void read_arrival(const uint8_t *bytes, struct arrival *out)
+{
+	const struct wire_answer_delivery *record = (const void *)bytes;
+	memset(out, 0, sizeof *out);
+	out->handler = record->header.cookie;
+	out->id = record->delivery;
+	out->trace = record->trace;
+	out->span = record->span;
+	out->time_left = record->time_left;
+	out->range_count = record->range_count;
+	out->cap_count = record->cap_count;
+	const uint8_t *at = (const uint8_t *)(record + 1);
+	memcpy(out->ranges, at, record->range_count * sizeof *out->ranges);
+	at += record->range_count * sizeof *out->ranges;
+	memcpy(out->caps, at, record->cap_count * sizeof *out->caps);
+	at += record->cap_count * sizeof *out->caps;
+	if (record->exception) {
+		const struct wire_exception *exception = (const void *)at;
+		out->status = (fos_status)exception->status;
+		out->process = exception->process;
+		memcpy(out->where, exception->where, sizeof out->where);
+		memcpy(out->detail, exception + 1, exception->detail_len);
+		at += sizeof *exception + wire_pad8(exception->detail_len);
+	}
+	for (unsigned i = 0; i < out->range_count; i++) {
+		memcpy(out->imm + out->ranges[i].offset, at, out->ranges[i].length);
+		at += out->ranges[i].length;
+	}
+}
+
+bool actor_arrival(struct actor actor, struct arrival *out)
+{
+	struct packet *packet = find_record(actor, true, 0);
+	if (packet == NULL)
+		return false;
+	read_arrival(packet->bytes, out);
+	free(packet);
+	return true;
+}
+
+uint64_t arrival_cap(const struct arrival *arrival, unsigned index)
+{
+	for (unsigned i = 0; i < arrival->cap_count; i++) {
+		if (arrival->caps[i].index == index)
+			return arrival->caps[i].cap;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------ introductions */
+
+uint64_t actor_introduce(struct actor registry, struct actor who)
+{
+	struct call call;
+	uint64_t cap = 0, root = actor_request(registry, 0xfeed);
+	FIXED(&call, REGISTRY_SET, registry_set, false, .cap = root);
+	CHECK(actor_call(registry, &call, NULL) == FOS_OK);
+	world_settle(registry.node->world);
+	struct call get;
+	FIXED(&get, REGISTRY_GET, registry_get, false, .time = 0);
+	CHECK(actor_call(who, &get, &cap) == FOS_OK);
+	return cap;
+}
+
+uint64_t actor_give(struct actor from, uint64_t cap, struct actor to)
+{
+	uint64_t door = actor_introduce(to, from);
+	struct call call = call_invoke(door, 0, 0);
+	unsigned entry = call_slot(&call, cap);
+	call_cap(&call, 0, 1, entry);
+	CHECK(actor_call(from, &call, NULL) == FOS_OK);
+	world_settle(from.node->world);
+	struct arrival arrival;
+	do
+		CHECK(actor_arrival(to, &arrival));
+	while (arrival.handler != 0xfeed);
+	uint64_t given = arrival_cap(&arrival, 1);
+	CHECK(given != 0 && actor_keep(to, given) == FOS_OK);
+	CHECK(actor_finish(to, arrival.id) == FOS_OK);
+	/* The door's Request is not needed any more; its object dies with the receiver. */
+	CHECK(actor_close(from, door) == FOS_OK);
+	return given;
+}
