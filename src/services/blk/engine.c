@@ -56,6 +56,7 @@ struct operation {
 	fos_status status;  /* the first failure */
 	char detail[ENGINE_DETAIL_MAX];
 	struct plan_cursor cursor;
+	uint32_t capacity; /* bytes of staging that a piece may use */
 	uint32_t count;
 	fos_blk_range ranges[];
 };
@@ -498,9 +499,9 @@ static void piece_start(struct engine *engine, struct operation *op)
 	piece->op = op;
 	piece->starved = false;
 	if (op->kind == ENGINE_READ)
-		plan_read(&piece->plan, op->ranges, op->count, &op->cursor, ENGINE_PIECE);
+		plan_read(&piece->plan, op->ranges, op->count, &op->cursor, op->capacity);
 	else
-		plan_write(&piece->plan, op->ranges, op->count, &op->cursor, ENGINE_PIECE);
+		plan_write(&piece->plan, op->ranges, op->count, &op->cursor, op->capacity);
 	assert(piece->plan.length > 0);
 	piece->public.last = all_planned(op);
 	op->pieces++;
@@ -542,6 +543,19 @@ int engine_poll(struct engine *engine)
 }
 
 /* ------------------------------------------------------------------ the outside */
+
+/* Bytes of the blocks that the ranges touch, each by itself. */
+static uint64_t blocks_of(const fos_blk_range *ranges, uint32_t count)
+{
+	uint64_t bytes = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct plan_run run = {.start = ranges[i].offset,
+									 .end = ranges[i].offset + ranges[i].length};
+		if (ranges[i].length > 0)
+			bytes += plan_run_last(&run) - plan_run_first(&run);
+	}
+	return bytes;
+}
 
 static fos_status refuse(char *detail, fos_status status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -605,8 +619,10 @@ fos_status engine_start(struct engine_file *file, enum engine_kind kind,
 	op->kind = kind;
 	op->context = context;
 	op->count = count;
-	if (kind != ENGINE_FLUSH)
+	if (kind != ENGINE_FLUSH) {
 		memcpy(op->ranges, ranges, count * sizeof *ranges);
+		op->capacity = blocks_of(ranges, count) <= ENGINE_PIECE ? ENGINE_PIECE : ENGINE_SHARE;
+	}
 	file->operations++;
 	LIST_INSERT_HEAD(&file->engine->operations, op, all);
 	set_hungry(file->engine, op, true);

@@ -27,6 +27,9 @@
 
 enum {
 	ENGINE_PIECE = 1 << 20, /* bytes of a staging buffer */
+	/* Bytes of it that pieces of a longer operation use: what is read is moved while it still is in
+	 * the cache, and the first bytes travel sooner. What fits one buffer is one piece: one copy. */
+	ENGINE_SHARE = 1 << 19,
 	ENGINE_PIECES_MAX = 1024,
 	ENGINE_WINDOW = 4,  /* pieces of one operation under way at a time */
 	ENGINE_DEPTH = 256, /* I/Os in the device at a time */

@@ -16,7 +16,7 @@ enum {
 	EXIT_USAGE = 2,
 	EXIT_CONTROLLER_LOST = 3,
 	DEVICES_MAX = 64,
-	BUFFERS_DEFAULT = 64, /* MiB */
+	BUFFERS_DEFAULT = 32, /* MiB */
 	BUFFERS_MAX = 256     /* each MiB may be one of the Process's copies under way */
 };
 
@@ -47,7 +47,7 @@ static void usage(FILE *out)
 		"  --device [NAME=]PATH   serves a block device or file as volume NAME; default: the\n"
 		"                         last part of PATH. May be given several times\n"
 		"  --name NAME            publishes itself under this name; default: blk\n"
-		"  --buffers MIB          staging memory, 1 to 256; default: 64\n"
+		"  --buffers MIB          staging memory, 1 to 256; default: 32\n"
 		"  --buffered             goes through the page cache, for file systems without O_DIRECT\n"
 		"  --socket PATH          the Controller's socket; default: $FRACTOS_SOCKET\n"
 		"  --help                 this text\n"
