@@ -14,6 +14,7 @@ bool limbo_add(struct limbo *limbo, struct run run, uint64_t until, uint64_t com
 		limbo->room = room;
 	}
 	limbo->entries[limbo->count++] = (struct limbo_entry){run, until, commits};
+	limbo->blocks += run.count;
 	return true;
 }
 
@@ -23,10 +24,12 @@ bool limbo_release(struct limbo *limbo, uint64_t now, uint64_t durable,
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < limbo->count; i++) {
 		struct limbo_entry entry = limbo->entries[i];
-		if (entry.until <= now && entry.commits <= durable)
+		if (entry.until <= now && entry.commits <= durable) {
+			limbo->blocks -= entry.run.count;
 			give(entry.run, arg);
-		else
+		} else {
 			limbo->entries[kept++] = entry;
+		}
 	}
 	bool released = kept < limbo->count;
 	limbo->count = kept;

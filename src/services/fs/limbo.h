@@ -22,6 +22,7 @@ struct limbo_entry {
 struct limbo { /* zeroed: empty */
 	struct limbo_entry *entries;
 	uint32_t count, room;
+	uint64_t blocks; /* in all runs */
 };
 
 /* False: no memory; the blocks then stay taken until the next start. */

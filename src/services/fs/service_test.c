@@ -1,0 +1,637 @@
+/* The file system in a cluster of three real Controllers: client and registry at n0, fs at n1, blk
+ * at n2. All operations against a model, full volumes, malformed requests, kills and restarts.
+ *
+ * With --figures it measures instead of testing.
+ */
+#include <ftw.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <fractos/fs.h>
+#include <fractos/registry.h>
+
+#include "services/registry/launch.h"
+
+enum { FILES = 5, FILE_BYTES = 300000, BUFFER_BYTES = 8 << 20 };
+#define SECOND UINT64_C(1000000000)
+
+struct fixture {
+	struct cluster cluster;
+	char dir[64];
+	pid_t registry, blk, fs;
+	fos_process *process;
+	fos_channel *ch;
+	fos_cap root;
+	uint8_t *bytes; /* arena */
+	fos_cap memory;
+};
+
+static uint64_t random_state;
+
+static uint64_t random_below(uint64_t bound)
+{
+	random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (random_state >> 33) % bound;
+}
+
+static uint64_t now(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
+}
+
+/* ------------------------------------------------------------------ the cluster */
+
+static void start_blk(struct fixture *f)
+{
+	const char *const argv[] = {BLK, "--dir", f->dir, "--buffers", "8", NULL};
+	f->blk = launch(cluster_socket(&f->cluster, 2), argv);
+}
+
+static void start_fs(struct fixture *f)
+{
+	char meta[80];
+	snprintf(meta, sizeof meta, "%s/meta", f->dir);
+	const char *const argv[] = {FS, "--meta", meta, "--size", "8M", NULL};
+	f->fs = launch(cluster_socket(&f->cluster, 1), argv);
+	fos_cap root;
+	assert_int_equal(fos_registry_wait(f->ch, "fs", 5 * SECOND, &root), FOS_OK);
+	if (f->root != FOS_CAP_NONE)
+		assert_int_equal(fos_cap_close(f->ch, f->root), FOS_OK);
+	f->root = root;
+}
+
+static void kill_one(pid_t *pid)
+{
+	assert_true(WIFSIGNALED(launch_end(*pid, SIGKILL)));
+	*pid = 0;
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof *f);
+	snprintf(f->dir, sizeof f->dir, "/tmp/fs-service-test-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	cluster_make(&f->cluster, 3, NULL);
+	cluster_start_all(&f->cluster);
+	const char *const registry[] = {REGISTRY, NULL};
+	f->registry = launch(cluster_socket(&f->cluster, 0), registry);
+	const fos_attach_options options = {.socket = cluster_socket(&f->cluster, 0), .label = "test"};
+	if (fos_attach(&options, &f->process) != FOS_OK)
+		fail_msg("%s", fos_attach_error());
+	assert_int_equal(fos_channel_open(f->process, &f->ch), FOS_OK);
+	void *bytes;
+	assert_int_equal(fos_alloc(f->process, BUFFER_BYTES, 4096, &bytes), FOS_OK);
+	f->bytes = bytes;
+	assert_int_equal(
+		fos_memory_create(f->ch, f->bytes, BUFFER_BYTES, FOS_READ | FOS_WRITE, &f->memory), FOS_OK);
+	start_blk(f);
+	start_fs(f);
+	*state = f;
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *stat, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static void end_one(pid_t pid)
+{
+	if (pid == 0)
+		return;
+	int status = launch_end(pid, SIGTERM);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* Whatever a test did, the metadata is sound in the end. */
+static void check(struct fixture *f)
+{
+	char command[256];
+	snprintf(command, sizeof command, "%s --check --meta %s/meta >&2", FS, f->dir);
+	assert_int_equal(system(command), 0);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	fos_detach(f->process);
+	end_one(f->fs);
+	check(f);
+	end_one(f->blk);
+	end_one(f->registry);
+	launch_free_cluster(&f->cluster);
+	nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	free(f);
+	return 0;
+}
+
+/* ------------------------------------------------------------------ names */
+
+static void append_name(const char *name, const fos_fs_dirent *entry, void *arg)
+{
+	char *text = arg;
+	size_t used = strlen(text);
+	snprintf(text + used, 4096 - used, "%s%s ", name, entry->type == FOS_FS_DIRECTORY ? "/" : "");
+}
+
+static void count_name(const char *name, const fos_fs_dirent *entry, void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+static void test_names(void **state)
+{
+	struct fixture *f = *state;
+	fos_fs_stat a, b;
+	char text[4096] = "";
+	assert_int_equal(fos_fs_mkdir(f->ch, f->root, "/d"), FOS_OK);
+	assert_int_equal(fos_fs_mkdir(f->ch, f->root, "/d"), FOS_EXISTS);
+	assert_int_equal(fos_fs_mkdir(f->ch, f->root, "/no/d"), FOS_NOT_FOUND);
+	assert_int_equal(fos_fs_create(f->ch, f->root, "/d/a", &a), FOS_OK);
+	assert_int_equal(a.size, 0);
+	assert_int_equal(a.type, FOS_FS_FILE);
+	assert_int_equal(fos_fs_create(f->ch, f->root, "/d/a", &b), FOS_EXISTS);
+	assert_int_equal(fos_fs_create(f->ch, f->root, "/d/../a", &b), FOS_INVALID);
+	assert_int_equal(fos_fs_open(f->ch, f->root, "/d/a", &b), FOS_OK);
+	assert_int_equal(a.file, b.file);
+	assert_int_equal(fos_fs_open(f->ch, f->root, "/d/b", &b), FOS_NOT_FOUND);
+	assert_int_equal(fos_fs_stat_path(f->ch, f->root, "/", &b), FOS_OK);
+	assert_int_equal(b.type, FOS_FS_DIRECTORY);
+	assert_int_equal(fos_fs_rename(f->ch, f->root, "/d", "/d/e"), FOS_INVALID);
+	assert_int_equal(fos_fs_rename(f->ch, f->root, "/d/a", "/c"), FOS_OK);
+	assert_int_equal(fos_fs_truncate(f->ch, f->root, a.file, 12345), FOS_OK);
+	assert_int_equal(fos_fs_stat_path(f->ch, f->root, "/c", &b), FOS_OK);
+	assert_int_equal(b.size, 12345);
+	assert_int_equal(fos_fs_fsync(f->ch, f->root, a.file), FOS_OK);
+	assert_int_equal(fos_fs_fsync(f->ch, f->root, 999), FOS_NOT_FOUND);
+	assert_int_equal(fos_fs_readdir(f->ch, f->root, "/", append_name, text), FOS_OK);
+	assert_string_equal(text, "c d/ ");
+	assert_int_equal(fos_fs_readdir(f->ch, f->root, "/c", append_name, text), FOS_INVALID);
+	assert_int_equal(fos_fs_unlink(f->ch, f->root, "/c"), FOS_OK);
+	assert_int_equal(fos_fs_unlink(f->ch, f->root, "/c"), FOS_NOT_FOUND);
+	assert_int_equal(fos_fs_truncate(f->ch, f->root, a.file, 1), FOS_NOT_FOUND);
+
+	/* More than one page. */
+	char path[300];
+	for (unsigned i = 0; i < 120; i++) {
+		snprintf(path, sizeof path, "/d/%03u-%0200u", i, i);
+		assert_int_equal(fos_fs_create(f->ch, f->root, path, &a), FOS_OK);
+	}
+	unsigned count = 0;
+	assert_int_equal(fos_fs_readdir(f->ch, f->root, "/d", count_name, &count), FOS_OK);
+	assert_int_equal(count, 120);
+	assert_int_equal(fos_fs_unlink(f->ch, f->root, "/d"), FOS_INVALID);
+}
+
+/* ------------------------------------------------------------------ contents */
+
+struct file {
+	uint64_t id, size;
+	uint8_t bytes[FILE_BYTES];
+};
+
+static unsigned some_flags(void)
+{
+	return random_below(2) ? FOS_FS_RELAYED : 0;
+}
+
+static void step_write(struct fixture *f, struct file *files)
+{
+	fos_fs_item items[4];
+	uint32_t count = 1 + (uint32_t)random_below(4);
+	uint64_t total = 0;
+	uint8_t *bytes = f->bytes;
+	for (uint32_t i = 0; i < count; i++) {
+		struct file *file = &files[(i + random_state) % FILES];
+		for (uint32_t j = 0; j < i; j++) /* overlapping items have no defined outcome */
+			if (items[j].file == file->id)
+				return;
+		uint64_t offset = random_below(FILE_BYTES - 70000);
+		uint64_t length = 1 + random_below(random_below(3) ? 9000 : 70000);
+		items[i] = (fos_fs_item){file->id, offset, length};
+		total += length;
+	}
+	for (uint64_t i = 0; i < total; i++)
+		bytes[i] = (uint8_t)random_below(256);
+	assert_int_equal(fos_fs_write(f->ch, f->root, items, count, f->memory, some_flags()), FOS_OK);
+	for (uint32_t i = 0; i < count; i++) {
+		struct file *file = NULL;
+		for (unsigned j = 0; j < FILES; j++)
+			if (files[j].id == items[i].file)
+				file = &files[j];
+		assert_non_null(file);
+		memcpy(file->bytes + items[i].offset, bytes, items[i].length);
+		bytes += items[i].length;
+		if (file->size < items[i].offset + items[i].length)
+			file->size = items[i].offset + items[i].length;
+	}
+}
+
+static void step_read(struct fixture *f, struct file *files)
+{
+	fos_fs_item items[8];
+	const uint8_t *expected[8];
+	uint32_t count = 1 + (uint32_t)random_below(8);
+	for (uint32_t i = 0; i < count; i++) {
+		struct file *file = &files[random_below(FILES)];
+		uint64_t offset = random_below(file->size + 1);
+		items[i] = (fos_fs_item){file->id, offset, random_below(file->size - offset + 1)};
+		expected[i] = file->bytes + offset;
+	}
+	memset(f->bytes, 0xee, 8 * FILE_BYTES);
+	assert_int_equal(fos_fs_read(f->ch, f->root, items, count, f->memory, some_flags()), FOS_OK);
+	const uint8_t *bytes = f->bytes;
+	for (uint32_t i = 0; i < count; i++) {
+		assert_memory_equal(bytes, expected[i], items[i].length);
+		bytes += items[i].length;
+	}
+	assert_int_equal(*bytes, 0xee); /* and not one byte more */
+}
+
+static void step(struct fixture *f, struct file *files)
+{
+	unsigned i = (unsigned)random_below(FILES);
+	struct file *file = &files[i];
+	char name[32];
+	snprintf(name, sizeof name, "/file%u", i);
+	uint64_t what = random_below(20);
+	if (what < 8) {
+		step_write(f, files);
+	} else if (what < 15) {
+		step_read(f, files);
+	} else if (what < 18) {
+		uint64_t size = random_below(FILE_BYTES);
+		assert_int_equal(fos_fs_truncate(f->ch, f->root, file->id, size), FOS_OK);
+		if (size < file->size)
+			memset(file->bytes + size, 0, FILE_BYTES - size);
+		file->size = size;
+	} else if (what < 19) {
+		assert_int_equal(fos_fs_fsync(f->ch, f->root, file->id), FOS_OK);
+	} else {
+		fos_fs_stat stat;
+		assert_int_equal(fos_fs_unlink(f->ch, f->root, name), FOS_OK);
+		assert_int_equal(fos_fs_create(f->ch, f->root, name, &stat), FOS_OK);
+		memset(file, 0, sizeof *file);
+		file->id = stat.file;
+	}
+}
+
+static void make_files(struct fixture *f, struct file *files)
+{
+	for (unsigned i = 0; i < FILES; i++) {
+		char name[32];
+		fos_fs_stat stat;
+		snprintf(name, sizeof name, "/file%u", i);
+		assert_int_equal(fos_fs_create(f->ch, f->root, name, &stat), FOS_OK);
+		files[i].id = stat.file;
+	}
+}
+
+static void test_contents(void **state)
+{
+	struct fixture *f = *state;
+	struct file *files = calloc(FILES, sizeof *files);
+	random_state = 7;
+	make_files(f, files);
+	for (unsigned i = 0; i < 1500; i++)
+		step(f, files);
+	free(files);
+}
+
+/* Many small extents with holes: more ranges than one Request of the block service takes. */
+static void test_many_ranges(void **state)
+{
+	struct fixture *f = *state;
+	enum { EXTENTS = 600, STRIDE = 16384 };
+	fos_fs_stat stat;
+	assert_int_equal(fos_fs_create(f->ch, f->root, "/sparse", &stat), FOS_OK);
+	for (unsigned at = 0; at < EXTENTS;) {
+		fos_fs_item items[FOS_FS_ITEMS_MAX];
+		uint32_t count = 0;
+		for (; count < FOS_FS_ITEMS_MAX && at < EXTENTS; at++, count++) {
+			items[count] = (fos_fs_item){stat.file, at * STRIDE + 5, 100};
+			memset(f->bytes + count * 100, (int)(at % 255 + 1), 100);
+		}
+		assert_int_equal(fos_fs_write(f->ch, f->root, items, count, f->memory, 0), FOS_OK);
+	}
+	assert_int_equal(fos_fs_open(f->ch, f->root, "/sparse", &stat), FOS_OK);
+	for (unsigned flags = 0; flags <= FOS_FS_RELAYED; flags++) {
+		uint64_t half = stat.size / 2;
+		for (unsigned part = 0; part < 2; part++) {
+			fos_fs_item item = {stat.file, part * half, half};
+			memset(f->bytes, 0xee, BUFFER_BYTES);
+			assert_int_equal(fos_fs_read(f->ch, f->root, &item, 1, f->memory, flags), FOS_OK);
+			for (uint64_t i = 0; i < half; i++) {
+				uint64_t at = part * half + i, inside = at % STRIDE;
+				uint8_t expected =
+					inside >= 5 && inside < 105 ? (uint8_t)(at / STRIDE % 255 + 1) : 0;
+				if (f->bytes[i] != expected)
+					fail_msg("byte %llu is %u, not %u", (unsigned long long)at, f->bytes[i],
+							 expected);
+			}
+		}
+	}
+}
+
+static void test_refusals(void **state)
+{
+	struct fixture *f = *state;
+	fos_fs_stat stat;
+	assert_int_equal(fos_fs_create(f->ch, f->root, "/f", &stat), FOS_OK);
+	fos_fs_item item = {stat.file, 0, 5000};
+	assert_int_equal(fos_fs_write(f->ch, f->root, &item, 1, f->memory, 0), FOS_OK);
+	for (unsigned flags = 0; flags <= FOS_FS_RELAYED; flags++) {
+		fos_fs_item beyond = {stat.file, 1, 5000}, far = {stat.file, UINT64_MAX, 2};
+		fos_fs_item gone = {9999, 0, 1}, root = {1, 0, 0}, big = {stat.file, 0, FOS_FS_IO_MAX + 1};
+		assert_int_equal(fos_fs_read(f->ch, f->root, &beyond, 1, f->memory, flags), FOS_RANGE);
+		assert_int_equal(fos_fs_read(f->ch, f->root, &far, 1, f->memory, flags), FOS_RANGE);
+		assert_int_equal(fos_fs_read(f->ch, f->root, &gone, 1, f->memory, flags), FOS_NOT_FOUND);
+		assert_int_equal(fos_fs_read(f->ch, f->root, &root, 1, f->memory, flags), FOS_INVALID);
+		assert_int_equal(fos_fs_read(f->ch, f->root, &big, 1, f->memory, flags), FOS_INVALID);
+		assert_int_equal(fos_fs_write(f->ch, f->root, &far, 1, f->memory, flags), FOS_RANGE);
+		fos_cap small, readonly;
+		assert_int_equal(fos_memory_diminish(f->ch, f->memory, 0, 4999, 0, &small), FOS_OK);
+		assert_int_equal(fos_memory_diminish(f->ch, f->memory, 0, 5000, FOS_WRITE, &readonly),
+						 FOS_OK);
+		assert_int_equal(fos_fs_read(f->ch, f->root, &item, 1, small, flags), FOS_RANGE);
+		assert_int_equal(fos_fs_write(f->ch, f->root, &item, 1, small, flags), FOS_RANGE);
+		assert_int_equal(fos_fs_read(f->ch, f->root, &item, 1, readonly, flags), FOS_DENIED);
+		assert_int_equal(fos_fs_write(f->ch, f->root, &item, 1, readonly, flags), FOS_OK);
+		assert_int_equal(fos_fs_read(f->ch, f->root, &item, 1, f->root, flags), FOS_WRONG_TYPE);
+		assert_int_equal(fos_fs_read(f->ch, f->root, &item, 1, FOS_CAP_NONE, flags), FOS_INVALID);
+		assert_int_equal(fos_cap_close(f->ch, small), FOS_OK);
+		assert_int_equal(fos_cap_close(f->ch, readonly), FOS_OK);
+	}
+	/* Nothing of this changed the file, and raw nonsense is refused. */
+	const fos_fs_args bad[] = {{.op = 0},
+							   {.op = 99},
+							   {.op = FOS_FS_READ, .count = 0},
+							   {.op = FOS_FS_READ, .count = 129},
+							   {.op = FOS_FS_READ, .count = 2},
+							   {.op = FOS_FS_READ, .flags = 2, .count = 1},
+							   {.op = FOS_FS_MKDIR, .zero = 1}};
+	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		fos_args args;
+		fos_reply reply;
+		fos_args_init(&args);
+		fos_fs_args one = bad[i];
+		fos_args_imm(&args, FOS_CALL, FOS_ARG, &one, sizeof one);
+		fos_args_imm(&args, FOS_CALL, FOS_ARG + sizeof one, &item, sizeof item);
+		assert_int_equal(fos_call(f->ch, f->root, &args, 0, &reply), FOS_INVALID);
+		assert_true(reply.delivery.exception.detail_len > 0);
+		fos_reply_release(f->ch, &reply);
+	}
+	fos_reply reply;
+	assert_int_equal(fos_call(f->ch, f->root, NULL, 0, &reply), FOS_INVALID);
+	fos_reply_release(f->ch, &reply);
+	assert_int_equal(fos_fs_open(f->ch, f->root, "/f", &stat), FOS_OK);
+	assert_int_equal(stat.size, 5000);
+}
+
+static void test_full(void **state)
+{
+	struct fixture *f = *state;
+	fos_fs_stat stat;
+	fos_status status = FOS_OK;
+	fos_fs_item item = {.length = 1 << 20};
+	unsigned whole = 0;
+	for (unsigned round = 0; round < 2; round++) {
+		assert_int_equal(fos_fs_create(f->ch, f->root, "/big", &stat), FOS_OK);
+		item = (fos_fs_item){stat.file, 0, 1 << 20};
+		memset(f->bytes, 'a' + (int)round, 1 << 20);
+		do {
+			status = fos_fs_write(f->ch, f->root, &item, 1, f->memory, some_flags());
+			item.offset += status == FOS_OK ? item.length : 0;
+		} while (status == FOS_OK);
+		assert_int_equal(status, FOS_NO_SPACE);
+		assert_true(round == 0 || whole == item.offset); /* all came back */
+		whole = (unsigned)item.offset;
+		assert_true(whole >= 6 << 20);
+		assert_int_equal(fos_fs_open(f->ch, f->root, "/big", &stat), FOS_OK);
+		assert_int_equal(stat.size, whole);
+		item = (fos_fs_item){stat.file, whole - 4096, 4096};
+		assert_int_equal(fos_fs_read(f->ch, f->root, &item, 1, f->memory, FOS_FS_RELAYED), FOS_OK);
+		assert_int_equal(f->bytes[4095], 'a' + (int)round);
+		assert_int_equal(fos_fs_unlink(f->ch, f->root, "/big"), FOS_OK);
+	}
+}
+
+/* ------------------------------------------------------------------ kills */
+
+static void write_all(struct fixture *f, uint64_t file, int fill, uint64_t size)
+{
+	fos_fs_item item = {file, 0, size};
+	memset(f->bytes, fill, size);
+	assert_int_equal(fos_fs_write(f->ch, f->root, &item, 1, f->memory, 0), FOS_OK);
+}
+
+static void expect_all(struct fixture *f, uint64_t file, int fill, uint64_t size, unsigned flags)
+{
+	fos_fs_item item = {file, 0, size};
+	memset(f->bytes, 0, size);
+	assert_int_equal(fos_fs_read(f->ch, f->root, &item, 1, f->memory, flags), FOS_OK);
+	for (uint64_t i = 0; i < size; i++)
+		if (f->bytes[i] != fill)
+			fail_msg("byte %llu is %u", (unsigned long long)i, f->bytes[i]);
+}
+
+static void test_blk_dies(void **state)
+{
+	struct fixture *f = *state;
+	fos_fs_stat stat;
+	assert_int_equal(fos_fs_create(f->ch, f->root, "/f", &stat), FOS_OK);
+	write_all(f, stat.file, 1, 1 << 20);
+	for (unsigned round = 0; round < 3; round++) {
+		kill_one(&f->blk);
+		for (unsigned what = 0; what < 4; what++) {
+			fos_fs_item item = {stat.file, 0, 1 << 20};
+			uint64_t begin = now();
+			unsigned flags = what & 1 ? FOS_FS_RELAYED : 0;
+			fos_status status = what & 2 ? fos_fs_write(f->ch, f->root, &item, 1, f->memory, flags)
+										 : fos_fs_read(f->ch, f->root, &item, 1, f->memory, flags);
+			if (status != FOS_PEER_LOST && status != FOS_REVOKED)
+				fail_msg("%u: %s", what, fos_status_name(status));
+			assert_true(now() - begin < 2 * SECOND);
+		}
+		/* Names need no volume. */
+		assert_int_equal(fos_fs_stat_path(f->ch, f->root, "/f", &stat), FOS_OK);
+		start_blk(f);
+		expect_all(f, stat.file, 1 + (int)round, 1 << 20, round & 1 ? FOS_FS_RELAYED : 0);
+		write_all(f, stat.file, 2 + (int)round, 1 << 20);
+		expect_all(f, stat.file, 2 + (int)round, 1 << 20, 0);
+	}
+}
+
+/* While nobody uses it: the first use after the restart works. */
+static void test_blk_restarts_unseen(void **state)
+{
+	struct fixture *f = *state;
+	fos_fs_stat stat;
+	assert_int_equal(fos_fs_create(f->ch, f->root, "/f", &stat), FOS_OK);
+	write_all(f, stat.file, 9, 50000);
+	for (unsigned round = 0; round < 3; round++) {
+		kill_one(&f->blk);
+		start_blk(f);
+		expect_all(f, stat.file, 9, 50000, round & 1 ? FOS_FS_RELAYED : 0);
+	}
+}
+
+/* The Controller under it dies with it: the epoch is over. */
+static void test_blk_node_restarts(void **state)
+{
+	struct fixture *f = *state;
+	fos_fs_stat stat;
+	assert_int_equal(fos_fs_create(f->ch, f->root, "/f", &stat), FOS_OK);
+	write_all(f, stat.file, 9, 50000);
+	cluster_end(&f->cluster, 2, SIGKILL);
+	launch_end(f->blk, SIGKILL);
+	fos_fs_item item = {stat.file, 0, 50000};
+	uint64_t begin = now();
+	fos_status status = fos_fs_read(f->ch, f->root, &item, 1, f->memory, 0);
+	assert_true(status == FOS_PEER_LOST || status == FOS_REVOKED || status == FOS_STALE ||
+				status == FOS_OUTCOME_UNKNOWN);
+	assert_true(now() - begin < 2 * SECOND);
+	assert_true(cluster_start(&f->cluster, 2));
+	start_blk(f);
+	for (uint64_t end = now() + 3 * SECOND; status != FOS_OK && now() < end;)
+		status = fos_fs_read(f->ch, f->root, &item, 1, f->memory, 0);
+	assert_int_equal(status, FOS_OK);
+	assert_int_equal(f->bytes[49999], 9);
+}
+
+static void test_fs_dies(void **state)
+{
+	struct fixture *f = *state;
+	fos_fs_stat stats[4];
+	for (unsigned i = 0; i < 4; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "/f%u", i);
+		assert_int_equal(fos_fs_create(f->ch, f->root, name, &stats[i]), FOS_OK);
+	}
+	for (unsigned round = 0; round < 4; round++) {
+		write_all(f, stats[round].file, 40 + (int)round, 300000);
+		/* One more is under way when it dies: it may be there or not, whole. */
+		const fos_fs_args header = {.op = FOS_FS_WRITE, .count = 1};
+		const fos_fs_item item = {stats[(round + 1) % 4].file, 0, 300000};
+		fos_args args;
+		fos_args_init(&args);
+		fos_fs_args_io(&args, FOS_CALL, &header, &item, f->memory);
+		assert_int_equal(fos_request_invoke(f->ch, f->root, &args, NULL), FOS_OK);
+		kill_one(&f->fs);
+		fos_fs_stat stat;
+		fos_status status = fos_fs_stat_path(f->ch, f->root, "/f0", &stat);
+		assert_true(status == FOS_REVOKED || status == FOS_PEER_LOST);
+		check(f);
+		start_fs(f);
+		expect_all(f, stats[round].file, 40 + (int)round, 300000, 0);
+		assert_int_equal(fos_fs_stat_path(f->ch, f->root, "/f3", &stat), FOS_OK);
+		assert_int_equal(stat.file, stats[3].file);
+	}
+}
+
+/* Another volume under the metadata is refused, and so is other metadata over the volume. */
+static void test_wrong_volume(void **state)
+{
+	struct fixture *f = *state;
+	char meta[80], other[80];
+	snprintf(meta, sizeof meta, "%s/meta", f->dir);
+	snprintf(other, sizeof other, "%s/other", f->dir);
+	end_one(f->fs);
+	f->fs = 0;
+	const char *const commands[][8] = {
+		{FS, "--meta", meta, "--volume", "second", "--size", "8M", NULL},
+		{FS, "--meta", other, "--volume", "fs", "--size", "8M", NULL},
+	};
+	for (unsigned i = 0; i < 2; i++) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			setenv("FRACTOS_SOCKET", cluster_socket(&f->cluster, 1), 1);
+			execv(FS, (char *const *)(uintptr_t)commands[i]);
+			_exit(127);
+		}
+		int status = launch_end(pid, 0);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	}
+	start_fs(f);
+}
+
+/* ------------------------------------------------------------------ figures */
+
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+static void measure_reads(struct fixture *f, uint64_t file, uint64_t length, unsigned flags)
+{
+	enum { ROUNDS = 2000 };
+	static uint64_t times[ROUNDS];
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		fos_fs_item item = {file, 0, length};
+		uint64_t begin = now();
+		assert_int_equal(fos_fs_read(f->ch, f->root, &item, 1, f->memory, flags), FOS_OK);
+		times[i] = now() - begin;
+	}
+	qsort(times, ROUNDS, sizeof times[0], compare_u64);
+	printf("read of %5llu KiB, %s: p50 %6.1f us, p99 %6.1f us\n", (unsigned long long)length / 1024,
+		   flags ? "relayed " : "mediated", (double)times[ROUNDS / 2] / 1e3,
+		   (double)times[ROUNDS * 99 / 100] / 1e3);
+}
+
+static void figures(void **state)
+{
+	struct fixture *f = *state;
+	enum { CREATED = 5000 };
+	fos_fs_stat stat;
+	char name[32];
+	uint64_t begin = now();
+	for (unsigned i = 0; i < CREATED; i++) {
+		snprintf(name, sizeof name, "/created%u", i);
+		assert_int_equal(fos_fs_create(f->ch, f->root, name, &stat), FOS_OK);
+	}
+	printf("files created: %.0f per second, one after the other\n",
+		   CREATED * 1e9 / (double)(now() - begin));
+	begin = now();
+	for (unsigned i = 0; i < 300; i++) {
+		fos_fs_item item = {stat.file - i, 0, 10304};
+		assert_int_equal(fos_fs_write(f->ch, f->root, &item, 1, f->memory, 0), FOS_OK);
+	}
+	printf("files of 10,304 bytes written (mediated): %.0f per second, one after the other\n",
+		   300 * 1e9 / (double)(now() - begin));
+	write_all(f, stat.file, 1, 1 << 20);
+	for (unsigned flags = 0; flags <= FOS_FS_RELAYED; flags++) {
+		measure_reads(f, stat.file, 16384, flags);
+		measure_reads(f, stat.file, 1 << 20, flags);
+	}
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_names),        TEST(test_contents),
+		TEST(test_refusals),     TEST(test_many_ranges),
+		TEST(test_full),         TEST(test_blk_dies),
+		TEST(test_fs_dies),      TEST(test_blk_restarts_unseen),
+		TEST(test_wrong_volume), TEST(test_blk_node_restarts),
+	};
+	const struct CMUnitTest measured[] = {TEST(figures)};
+	if (argc > 1 && strcmp(argv[1], "--figures") == 0)
+		return cmocka_run_group_tests(measured, NULL, NULL);
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
