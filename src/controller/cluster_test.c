@@ -3,17 +3,20 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/base.h"
 #include "controller/harness.h"
 #include "controller/worker.h"
 
@@ -303,6 +306,174 @@ static void refuses_a_wrong_key(void **state)
 	cluster_free(&cluster);
 }
 
+/* ------------------------------------------------------------------ all at once */
+
+enum { HAMMERS = 3, STORM_MS = 5000 };
+
+/* What the hammers tell the test, in shared memory. */
+struct storm {
+	_Atomic uint64_t done, refused, slowest; /* slowest: ns of one call */
+	_Atomic uint32_t wrong;                  /* answers that were not the right ones */
+};
+
+static void note(struct storm *storm, fos_status status, uint64_t begin)
+{
+	uint64_t took = now_ns() - begin;
+	if (took > storm->slowest)
+		storm->slowest = took;
+	atomic_fetch_add(status == FOS_OK ? &storm->done : &storm->refused, 1);
+	if (status == FOS_CONTROLLER_LOST)
+		_exit(0);
+}
+
+/* One worker's echo, and a copy from it to another's Memory, until something is refused. */
+static void hammer_on(fos_channel *ch, struct storm *storm, const fos_cap workers[2])
+{
+	fos_cap memories[2] = {0};
+	for (int i = 0; i < 2; i++) {
+		uint64_t begin = now_ns();
+		fos_status status = worker_call(ch, workers[i], WORKER_BLANK, 300000, NULL, &memories[i]);
+		note(storm, status, begin);
+		if (status != FOS_OK)
+			return;
+	}
+	for (uint64_t round = 0; round < 100; round++) {
+		uint64_t value = 0, begin = now_ns();
+		fos_status status = worker_call(ch, workers[round % 2], WORKER_ECHO, round, &value, NULL);
+		note(storm, status, begin);
+		if (status != FOS_OK)
+			break;
+		if (value != round + 1)
+			atomic_fetch_add(&storm->wrong, 1);
+		begin = now_ns();
+		status = fos_memory_copy(ch, memories[round % 2], memories[(round + 1) % 2], NULL, NULL);
+		note(storm, status, begin);
+		if (status != FOS_OK)
+			break;
+	}
+	for (int i = 0; i < 2; i++)
+		(void)!fos_cap_close(ch, memories[i]);
+}
+
+static void hammer(const char *socket, struct storm *storm, unsigned seed)
+{
+	const fos_attach_options options = {.socket = socket, .label = "hammer"};
+	struct base_random random = {.state = seed};
+	fos_process *process;
+	fos_channel *ch;
+	if (fos_attach(&options, &process) != FOS_OK || fos_channel_open(process, &ch) != FOS_OK)
+		_exit(1);
+	for (;;) {
+		fos_cap workers[2];
+		bool found = true;
+		for (int i = 0; i < 2; i++) {
+			uint64_t begin = now_ns();
+			fos_status status =
+				worker_look(ch, (unsigned)base_random_below(&random, HAMMERS), &workers[i]);
+			note(storm, status, begin);
+			found = found && status == FOS_OK;
+		}
+		if (found)
+			hammer_on(ch, storm, workers);
+		for (int i = 0; found && i < 2; i++)
+			(void)!fos_cap_close(ch, workers[i]);
+	}
+}
+
+/* Whether no Process of the node has anything under way. */
+static bool is_quiet(const struct cluster *cluster, int node)
+{
+	const fos_recorder *recorder = cluster_recorder(cluster, node);
+	uint32_t busy = 0;
+	for (int i = 0; i < FOS_RECORDER_PROCESSES && recorder->processes[i].serial != 0; i++) {
+		const fos_recorder_process *p = &recorder->processes[i];
+		busy += p->deliveries + p->parked + p->copies + p->once;
+	}
+	munmap((void *)(uintptr_t)recorder, sizeof *recorder);
+	return busy == 0;
+}
+
+static pid_t hammer_start(const struct site *site, struct storm *storm, int node, unsigned seed)
+{
+	pid_t parent = getpid();
+	pid_t pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() == parent)
+			hammer(cluster_socket(&site->cluster, node), storm, seed);
+		_exit(1);
+	}
+	assert_true(pid > 0);
+	return pid;
+}
+
+static void restart_daemon(struct site *site, int node)
+{
+	assert_int_equal(WTERMSIG(cluster_end(&site->cluster, node, SIGKILL)), SIGKILL);
+	assert_true(cluster_start(&site->cluster, node));
+	cluster_connected(&site->cluster);
+}
+
+/* Nobody's death costs another more than its calls to the dead: no daemon falls, no call hangs, no
+ * answer is another's. */
+static void weathers_a_storm(void **state)
+{
+	struct base_random random = {.state = 2022};
+	struct site site;
+	pid_t hammers[HAMMERS];
+	uint64_t value;
+	struct storm *storm =
+		mmap(NULL, sizeof *storm, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(storm, MAP_FAILED);
+	site_open(&site, HAMMERS);
+	for (int i = 0; i < HAMMERS; i++)
+		hammers[i] = hammer_start(&site, storm, i, (unsigned)i);
+	uint64_t begin = now_ns();
+	bool restarted = false;
+	for (unsigned seed = 100; now_ns() - begin < STORM_MS * (SECOND / 1000); seed++) {
+		int victim = (int)base_random_below(&random, HAMMERS);
+		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+		if (!restarted && now_ns() - begin > STORM_MS / 2 * (SECOND / 1000)) {
+			restarted = true;
+			victim = 2;
+			restart_daemon(&site, victim);
+		}
+		child_kill(site.workers[victim]);
+		site.workers[victim] =
+			worker_start(cluster_socket(&site.cluster, victim), (unsigned)victim);
+		child_kill(hammers[victim]);
+		hammers[victim] = hammer_start(&site, storm, victim, seed);
+	}
+	for (int i = 0; i < HAMMERS; i++)
+		child_kill(hammers[i]);
+	for (unsigned i = 0; i < HAMMERS; i++) {
+		fos_cap worker = worker_find(site.ch, i);
+		assert_int_equal(worker_call(site.ch, worker, WORKER_ECHO, i, &value, NULL), FOS_OK);
+		assert_int_equal(value, i + 1);
+		for (uint64_t end = now_ns() + 3 * SECOND; !is_quiet(&site.cluster, (int)i);)
+			assert_true(now_ns() < end);
+		const fos_recorder *recorder = cluster_recorder(&site.cluster, (int)i);
+		assert_int_equal(recorder->counters.protocol_errors, 0);
+		munmap((void *)(uintptr_t)recorder, sizeof *recorder);
+	}
+	print_message("%lu calls done, %lu refused, the slowest took %lu ms\n",
+				  (unsigned long)storm->done, (unsigned long)storm->refused,
+				  (unsigned long)(storm->slowest / 1000000));
+	assert_true(storm->done > 100);
+	assert_int_equal(storm->wrong, 0);
+	assert_true(storm->slowest < 4 * SECOND);
+	munmap(storm, sizeof *storm);
+	char path[CLUSTER_PATH_MAX];
+	client_end(site.ch);
+	for (int i = 0; i < HAMMERS; i++)
+		child_kill(site.workers[i]);
+	child_kill(site.hub);
+	assert_int_equal(cluster_end(&site.cluster, 2, SIGTERM), 0);
+	snprintf(path, sizeof path, "%s/n2", site.cluster.dir);
+	assert_int_equal(rmdir(path), 0); /* made by the daemon that was killed */
+	cluster_free(&site.cluster);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -314,6 +485,7 @@ int main(void)
 		cmocka_unit_test(tells_who_waits_for_a_dead_process),
 		cmocka_unit_test(survives_the_death_of_a_daemon),
 		cmocka_unit_test(refuses_a_wrong_key),
+		cmocka_unit_test(weathers_a_storm),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

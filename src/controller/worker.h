@@ -33,6 +33,8 @@ fos_channel *client_start(const char *socket);
 void client_end(fos_channel *ch);
 /* The Request of worker `number`; waits until it is there. */
 fos_cap worker_find(fos_channel *ch, unsigned number);
+/* The same without waiting or asserting. */
+fos_status worker_look(fos_channel *ch, unsigned number, fos_cap *out);
 /* Calls a worker; *value (may be NULL) and *cap (may be NULL) receive what came back. */
 fos_status worker_call(fos_channel *ch, fos_cap worker, uint64_t op, uint64_t argument,
 					   uint64_t *value, fos_cap *cap);
