@@ -138,7 +138,7 @@ static int teardown(void **state)
 	}
 	launch_end(f->registry, SIGTERM);
 	nftw(f->cache, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-	cluster_free(&f->cluster);
+	launch_free_cluster(&f->cluster);
 	free(f);
 	return 0;
 }
@@ -405,6 +405,17 @@ static void a_dead_service_is_named(void **state)
 	kernel_of(c, "scale");
 }
 
+static void a_lost_controller_ends_the_service(void **state)
+{
+	struct fixture *f = *state;
+	cluster_end(&f->cluster, 1, SIGKILL);
+	int status = launch_end(f->gpu, 0);
+	f->gpu = 0;
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+	/* Its successor takes the socket over, and cleans up at its end. */
+	assert_true(cluster_start(&f->cluster, 1));
+}
+
 static unsigned long memory_kib(pid_t pid, const char *field)
 {
 	char path[64], line[256];
@@ -473,6 +484,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_running_kernel_holds_up_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_dead_client_gives_everything_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_dead_service_is_named, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_lost_controller_ends_the_service, setup, teardown),
 		cmocka_unit_test_setup_teardown(compiling_leaves_the_service_small, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_empty_launch_takes, setup, teardown),
 	};
