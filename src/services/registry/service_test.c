@@ -340,6 +340,24 @@ static void test_registry_restarts(void **state)
 	expect_lookup(&f->near, "svc", FOS_OK);
 }
 
+/* The example of docs/write-a-service.md, its service on one node and its client on the other. */
+static void test_example(void **state)
+{
+	struct fixture *f = *state;
+	char command[512], answer[32] = "";
+	const char *const argv[] = {COUNT_SERVICE, NULL};
+	pid_t service = launch(cluster_socket(&f->cluster, 1), argv);
+	snprintf(command, sizeof command, "FRACTOS_SOCKET=%s %s ' one two  three'",
+			 cluster_socket(&f->cluster, 0), COUNT_CLIENT);
+	FILE *out = popen(command, "re");
+	assert_non_null(out);
+	assert_non_null(fgets(answer, sizeof answer, out));
+	assert_int_equal(pclose(out), 0);
+	assert_string_equal(answer, "3\n");
+	int status = launch_end(service, SIGTERM);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 static void test_controller_lost(void **state)
 {
 	struct fixture *f = *state;
@@ -355,10 +373,17 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_publish_and_look_up), TEST(test_names_and_refusals), TEST(test_list),
-		TEST(test_publisher_dies),      TEST(test_replaced),           TEST(test_wait),
-		TEST(test_waiting_is_bounded),  TEST(test_node_lost),          TEST(test_registry_restarts),
+		TEST(test_publish_and_look_up),
+		TEST(test_names_and_refusals),
+		TEST(test_list),
+		TEST(test_publisher_dies),
+		TEST(test_replaced),
+		TEST(test_wait),
+		TEST(test_waiting_is_bounded),
+		TEST(test_node_lost),
+		TEST(test_registry_restarts),
 		TEST(test_controller_lost),
+		TEST(test_example),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
