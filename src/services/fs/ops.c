@@ -401,7 +401,9 @@ static bool have_volume(struct service *s, struct op *op)
 		return true;
 	if (op->state == OP_NEW) {
 		op->state = OP_VOLUME;
-		op->patience = now + FS_VOLUME_PATIENCE;
+		uint64_t least = now + FS_VOLUME_PAUSE;
+		op->patience = volume_down_since(s->volume) + FS_VOLUME_PATIENCE;
+		op->patience = op->patience > least ? op->patience : least;
 		service_need_tick(s);
 	}
 	volume_need(s->volume);

@@ -34,7 +34,8 @@ enum {
 	OPS_MAX = 1024
 };
 #define FS_SECOND          UINT64_C(1000000000) /* ns */
-#define FS_VOLUME_PATIENCE FS_SECOND            /* for a block service that is not there */
+#define FS_VOLUME_PATIENCE FS_SECOND            /* for a block service that has just gone */
+#define FS_VOLUME_PAUSE    (FS_SECOND * 3 / 10) /* for one that has been away for longer */
 #define FS_UNSURE_TIME     (10 * FS_SECOND)     /* until nothing of a lost write can be under way */
 #define FS_READ_TIME_MAX   (30 * FS_SECOND)     /* of a mediated read that we remember */
 

@@ -540,6 +540,111 @@ static void test_fs_dies(void **state)
 	}
 }
 
+/* ------------------------------------------------------------------ many at once */
+
+enum { CALLS = 48, CALL_BYTES = 40000 };
+
+struct call {
+	bool ended;
+	fos_status status;
+};
+
+static fos_handled call_ended(fos_channel *ch, const fos_delivery *delivery, void *arg)
+{
+	struct call *call = arg;
+	assert_false(call->ended);
+	*call = (struct call){true, delivery->exception.status};
+	return FOS_FINISH;
+}
+
+static void begin_call(struct fixture *f, struct call *call, uint32_t op, unsigned flags,
+					   const fos_fs_item *item, uint64_t memory_offset)
+{
+	const fos_request_options once = {.once = true, .deadline = 4 * SECOND};
+	fos_cap reply;
+	fos_args args;
+	*call = (struct call){0};
+	assert_int_equal(fos_request_create(f->ch, call_ended, call, &once, &reply), FOS_OK);
+	fos_args_init(&args);
+	const fos_fs_args header = {.op = op, .flags = flags, .count = 1};
+	fos_cap memory =
+		fos_args_diminish(&args, f->memory, memory_offset, item->length ? item->length : 1, 0);
+	fos_fs_args_io(&args, FOS_CALL, &header, item, memory);
+	fos_args_cap(&args, FOS_CALL, FOS_NEXT, reply);
+	fos_args_on_error(&args, FOS_CALL, reply);
+	assert_int_equal(fos_request_invoke(f->ch, f->root, &args, NULL), FOS_OK);
+	assert_int_equal(fos_cap_close(f->ch, reply), FOS_OK);
+}
+
+/* Waits until all have ended, at most `limit` ns. */
+static void end_calls(struct fixture *f, const struct call *calls, uint64_t limit)
+{
+	uint64_t end = now() + limit;
+	for (unsigned i = 0; i < CALLS; i++) {
+		while (!calls[i].ended && now() < end)
+			fos_wait(f->ch, SECOND / 20);
+		if (!calls[i].ended)
+			fail_msg("call %u has not ended", i);
+	}
+}
+
+/* Writes and reads of one file that are sent without waiting happen in their order: each read sees
+ * the write before it. */
+static void test_order(void **state)
+{
+	struct fixture *f = *state;
+	struct call calls[CALLS];
+	fos_fs_stat stat;
+	assert_int_equal(fos_fs_create(f->ch, f->root, "/f", &stat), FOS_OK);
+	for (unsigned round = 0; round < 6; round++) {
+		for (unsigned i = 0; i < CALLS; i++)
+			memset(f->bytes + i * CALL_BYTES, i & 1 ? 0xee : (int)(round + i + 1), CALL_BYTES);
+		fos_fs_item item = {stat.file, 0, CALL_BYTES};
+		for (unsigned i = 0; i < CALLS; i++)
+			begin_call(f, &calls[i], i & 1 ? FOS_FS_READ : FOS_FS_WRITE,
+					   i / 2 % 2 ? FOS_FS_RELAYED : 0, &item, i * CALL_BYTES);
+		end_calls(f, calls, 4 * SECOND);
+		for (unsigned i = 0; i < CALLS; i++)
+			assert_int_equal(calls[i].status, FOS_OK);
+		/* A mediated read may be overtaken at the device by the next write, never by older ones;
+		 * a relayed one holds the file until it is done. */
+		for (unsigned i = 3; i < CALLS; i += 4)
+			assert_memory_equal(f->bytes + i * CALL_BYTES, f->bytes + (i - 1) * CALL_BYTES,
+								CALL_BYTES);
+	}
+}
+
+static void test_blk_dies_under_load(void **state)
+{
+	struct fixture *f = *state;
+	struct call calls[CALLS];
+	fos_fs_stat stats[CALLS];
+	for (unsigned i = 0; i < CALLS; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "/f%u", i);
+		assert_int_equal(fos_fs_create(f->ch, f->root, name, &stats[i]), FOS_OK);
+		write_all(f, stats[i].file, 1 + (int)i, CALL_BYTES);
+	}
+	for (unsigned round = 0; round < 4; round++) {
+		for (unsigned i = 0; i < CALLS; i++) {
+			fos_fs_item item = {stats[i].file, 0, CALL_BYTES};
+			memset(f->bytes + i * CALL_BYTES, 1 + (int)i, CALL_BYTES);
+			begin_call(f, &calls[i], i & 1 ? FOS_FS_READ : FOS_FS_WRITE, i & 2 ? FOS_FS_RELAYED : 0,
+					   &item, i * CALL_BYTES);
+			if (i == CALLS / 2 + round * 4)
+				kill_one(&f->blk);
+		}
+		end_calls(f, calls, 2 * SECOND);
+		unsigned failed = 0;
+		for (unsigned i = 0; i < CALLS; i++)
+			failed += calls[i].status != FOS_OK;
+		assert_true(failed > 0);
+		start_blk(f);
+		for (unsigned i = 0; i < CALLS; i++)
+			expect_all(f, stats[i].file, 1 + (int)i, CALL_BYTES, i & 1 ? FOS_FS_RELAYED : 0);
+	}
+}
+
 /* Another volume under the metadata is refused, and so is other metadata over the volume. */
 static void test_wrong_volume(void **state)
 {
@@ -622,11 +727,18 @@ static void figures(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_names),        TEST(test_contents),
-		TEST(test_refusals),     TEST(test_many_ranges),
-		TEST(test_full),         TEST(test_blk_dies),
-		TEST(test_fs_dies),      TEST(test_blk_restarts_unseen),
-		TEST(test_wrong_volume), TEST(test_blk_node_restarts),
+		TEST(test_names),
+		TEST(test_contents),
+		TEST(test_refusals),
+		TEST(test_many_ranges),
+		TEST(test_full),
+		TEST(test_blk_dies),
+		TEST(test_fs_dies),
+		TEST(test_order),
+		TEST(test_blk_dies_under_load),
+		TEST(test_blk_restarts_unseen),
+		TEST(test_wrong_volume),
+		TEST(test_blk_node_restarts),
 	};
 	const struct CMUnitTest measured[] = {TEST(figures)};
 	if (argc > 1 && strcmp(argv[1], "--figures") == 0)

@@ -47,7 +47,8 @@ struct volume {
 	/* The serving thread's. */
 	bool up, asking, opening;
 	struct opened now;
-	uint64_t generation, seen; /* ns: when the node was last reachable */
+	uint64_t generation;       /* rises by one with each opening */
+	uint64_t seen, down_since; /* ns: when the node was last reachable; the end */
 	fos_cap watch;             /* base Request of the watch's end */
 	/* The helper's. */
 	fos_channel *channel;
@@ -297,6 +298,7 @@ void volume_suspect(struct volume *volume, const char *why)
 	if (!volume->up)
 		return;
 	volume->up = false;
+	volume->down_since = clock_now();
 	fprintf(stderr, "fractos-fs: %s\n", why);
 	close_caps(volume->back, &volume->now);
 	volume->now = (struct opened){.status = FOS_PEER_LOST};
@@ -346,9 +348,9 @@ const char *volume_text(const struct volume *volume)
 	return volume->now.text;
 }
 
-uint64_t volume_generation(const struct volume *volume)
+uint64_t volume_down_since(const struct volume *volume)
 {
-	return volume->generation;
+	return volume->down_since;
 }
 
 int volume_fd(const struct volume *volume)

@@ -47,10 +47,9 @@ void volume_look(struct volume *volume);
 /* The volume's Requests; NULL while it is not open. */
 const fos_blk_volume *volume_get(const struct volume *volume);
 uint64_t volume_size(const struct volume *volume);
-/* Why it is not open, and since when it is known to be down. */
+/* Why it is not open, and since when that is known (ns of CLOCK_MONOTONIC). */
 const char *volume_text(const struct volume *volume);
-/* Rises by one with each opening. */
-uint64_t volume_generation(const struct volume *volume);
+uint64_t volume_down_since(const struct volume *volume);
 /* Something says that the Requests are dead: the volume is down and opened again. */
 void volume_suspect(struct volume *volume, const char *why);
 
