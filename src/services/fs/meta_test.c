@@ -1,5 +1,5 @@
 /* The engine against models: file contents over a volume in memory that is full of garbage, names,
- * and what a kill -9 in the middle leaves. No FractOS needed.
+ * and what a kill -9 in the middle leaves. No FractOS needed. With --figures it measures instead.
  */
 #include <ftw.h>
 #include <setjmp.h>
@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -549,14 +550,65 @@ static void test_kill(void **state)
 	munmap(promise, sizeof *promise);
 }
 
+/* ------------------------------------------------------------------ figures */
+
+static double now_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+static void figures(void **state)
+{
+	enum { COUNT = 400, ROUNDS = 2000 };
+	struct meta *meta = open_meta();
+	uint64_t ids[COUNT];
+	double begin = now_us();
+	for (unsigned i = 0; i < COUNT; i++) {
+		char name[32];
+		fos_fs_stat stat;
+		snprintf(name, sizeof name, "/f%u", i);
+		assert_int_equal(meta_create(meta, name, 1, &stat), FOS_OK);
+		ids[i] = stat.file;
+	}
+	printf("create: %.1f us\n", (now_us() - begin) / COUNT);
+	begin = now_us();
+	for (unsigned i = 0; i < COUNT; i++) {
+		struct meta_plan plan = {0};
+		assert_int_equal(meta_plan_write(meta, &plan, ids[i], 0, 4000), FOS_OK);
+		assert_int_equal(meta_plan_commit(meta, &plan, 1), FOS_OK);
+	}
+	printf("plan and commit a write: %.1f us\n", (now_us() - begin) / COUNT);
+	for (unsigned warm = 0; warm < 2; warm++) {
+		struct ranges ranges = {0};
+		if (!warm) {
+			meta_close(meta);
+			meta = open_meta();
+		}
+		unsigned rounds = warm ? ROUNDS : 1;
+		begin = now_us();
+		for (unsigned round = 0; round < rounds; round++, ranges.count = 0)
+			for (unsigned i = 0; i < COUNT; i++)
+				assert_int_equal(meta_read(meta, ids[i], 0, 4000, 0, &ranges), FOS_OK);
+		printf("resolve a file, %s: %.3f us\n", warm ? "warm" : "cold",
+			   (now_us() - begin) / COUNT / rounds);
+		ranges_clear(&ranges);
+	}
+	meta_close(meta);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_contents), TEST(test_full_volume),          TEST(test_names),
 		TEST(test_rename),   TEST(test_other_volume_refused), TEST(test_check_finds),
 		TEST(test_kill),
 	};
+	const struct CMUnitTest measured[] = {TEST(figures)};
+	if (argc > 1 && strcmp(argv[1], "--figures") == 0)
+		return cmocka_run_group_tests(measured, NULL, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
