@@ -118,6 +118,7 @@ void core_copy_end(struct core *core, struct copy *copy, fos_status status)
 	core_timer_stop(core, &copy->timer);
 	list_remove(&copy->of_process);
 	copy->process->usage.copies--;
+	copy->process->values -= copy->weight;
 	core_table_remove(&core->copies, copy->id);
 	core_free(core, copy, sizeof *copy);
 }
@@ -148,17 +149,31 @@ void core_copies_session_end(struct core *core, const struct session *session)
 	}
 }
 
-static struct copy *add_copy(struct core *core, const struct caller *caller,
-							 const struct value *src, const struct value *dst)
+struct request {                    /* memory_copy, understood */
+	struct value *dst, *src, *then; /* borrowed */
+	struct invocation inherited;    /* on_error (borrowed), trace, span, end */
+};
+
+static uint64_t weight_of(const struct value *value)
 {
+	return value != NULL ? value->weight : 0;
+}
+
+static struct copy *add_copy(struct core *core, const struct caller *caller,
+							 const struct request *request)
+{
+	uint64_t weight = weight_of(request->then) + weight_of(request->inherited.on_error);
 	struct process *process = caller->channel->process;
+	if (!core_space_fits(core, process, 0, weight))
+		return NULL;
 	struct copy *copy = core_alloc(core, sizeof *copy);
 	if (copy == NULL)
 		return NULL;
 	*copy = (struct copy){.process = process,
 						  .caller = *caller,
-						  .src_node = src->ref.node,
-						  .dst_node = dst->ref.node};
+						  .src_node = request->src->ref.node,
+						  .dst_node = request->dst->ref.node,
+						  .weight = weight};
 	copy->id = core_table_add(core, &core->copies, copy);
 	if (copy->id == 0) {
 		core_free(core, copy, sizeof *copy);
@@ -167,6 +182,7 @@ static struct copy *add_copy(struct core *core, const struct caller *caller,
 	list_push(&process->copies, &copy->of_process);
 	core_timer_init(&copy->timer, TIMER_COPY);
 	process->usage.copies++;
+	process->values += weight;
 	return copy;
 }
 
@@ -226,11 +242,6 @@ static fos_status make_ask(struct core *core, struct value *then, struct value *
 }
 
 /* ------------------------------------------------------------------ the call */
-
-struct request {                    /* memory_copy, understood */
-	struct value *dst, *src, *then; /* borrowed */
-	struct invocation inherited;    /* on_error (borrowed), trace, span, end */
-};
 
 static fos_status find_then(const struct built *built, struct request *request)
 {
@@ -351,7 +362,7 @@ void core_call_memory_copy(struct core *core, struct caller *caller, const uint8
 	status = understand(core, process, call, &built, &request);
 	struct copy *copy = NULL;
 	if (status == FOS_OK) {
-		copy = add_copy(core, caller, request.src, request.dst);
+		copy = add_copy(core, caller, &request);
 		if (copy == NULL)
 			status = FOS_QUOTA;
 		else if (request.src->ref.node == core->config.node)

@@ -257,9 +257,10 @@ struct process {
 	uint32_t serial;
 	bool ending, may_set_registry;
 	fos_principal principal;
-	struct core_usage usage;
-	uint32_t once_living; /* ONCE Requests: each keeps ONCE_SLOTS and ONCE_BYTES */
-	uint32_t reserved;    /* places kept for retries in all channels */
+	struct core_usage usage; /* parked and values_bytes are filled in when asked for */
+	uint64_t values;         /* bytes by value, charged */
+	uint32_t once_living;    /* ONCE Requests: each keeps ONCE_SLOTS and ONCE_BYTES */
+	uint32_t reserved;       /* places kept for retries in all channels */
 	struct account account;
 	struct list objects, copies, outgoing, askings, revokings;
 	struct list waiters; /* as a source */
@@ -296,6 +297,7 @@ struct copy { /* the asker's: a call that waits */
 	struct process *process;
 	struct caller caller;
 	uint32_t src_node, dst_node;
+	uint64_t weight; /* of what it keeps by value, charged */
 };
 
 /* To whom the end of a copy is told, and how. */
@@ -608,6 +610,8 @@ struct park *core_park_find(struct core *core, struct session *session,
 							const struct core_ref *target);
 void core_park_append(struct core *core, struct park *park, struct invocation *inv);
 void core_park_left(struct core *core, struct invocation *inv);
+/* A retry ends before it was sent: the place kept for it goes to the next, or back. */
+void core_park_unused(struct core *core, const struct invocation *inv);
 void core_receive_bounce(struct core *core, struct session *session, const uint8_t *bytes);
 void core_park_room(struct core *core, struct session *session,
 					const struct wire_message_room *room);

@@ -128,7 +128,7 @@ static fos_status make(struct core *core, const struct invocation *inv, struct o
 								  .cap_count = cap_count,
 								  .once = object->once};
 	/* Charged first, so that the slots leave room for it. */
-	process->usage.values_bytes += weight;
+	process->values += weight;
 	fos_status status = fill_slots(core, process, inv->bundle, delivery);
 	if (status == FOS_OK) {
 		delivery->id = core_table_add(core, &process->deliveries, delivery);
@@ -138,7 +138,7 @@ static fos_status make(struct core *core, const struct invocation *inv, struct o
 		}
 		return_slots(core, process, delivery, cap_count);
 	}
-	process->usage.values_bytes -= weight;
+	process->values -= weight;
 	core_free(core, delivery, delivery_size(cap_count));
 	return FOS_QUOTA;
 }
@@ -193,7 +193,7 @@ void core_delivery_finish(struct core *core, struct delivery *delivery, fos_stat
 	tell_span(core, delivery, status);
 	return_slots(core, process, delivery, delivery->cap_count);
 	if (delivery->on_error != NULL)
-		process->usage.values_bytes -= delivery->on_error->weight;
+		process->values -= delivery->on_error->weight;
 	core_value_release(core, delivery->on_error);
 	core_table_remove(&process->deliveries, delivery->id);
 	list_remove(&delivery->of_channel);

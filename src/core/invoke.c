@@ -46,10 +46,22 @@ struct invocation *core_invocation_keep(struct core *core, const struct invocati
 	return kept;
 }
 
+/* What it holds by value, charged while it waits. In flight it is bounded by the credits. */
+static uint64_t weight_of(const struct invocation *inv)
+{
+	uint64_t weight = inv->bundle != NULL ? inv->bundle->weight : 0;
+	return weight + (inv->on_error != NULL ? inv->on_error->weight : 0);
+}
+
 bool core_may_wait(const struct core *core, const struct invocation *inv)
 {
 	const struct account *account = inv->account;
-	if (inv->finishing || inv->reserved)
+	bool kept = inv->finishing || inv->reserved;
+	uint64_t weight = weight_of(inv);
+	if (account->process != NULL && !(kept && weight <= KEPT_BYTES) &&
+		!core_space_fits(core, account->process, 0, weight))
+		return false;
+	if (kept)
 		return true;
 	uint32_t waiting = account->parked - account->finishing;
 	if (account->process != NULL)
@@ -57,13 +69,20 @@ bool core_may_wait(const struct core *core, const struct invocation *inv)
 	return waiting < (account == &core->house ? (uint32_t)KEPT_FOR_DEAD : KEPT_FOR_PEER);
 }
 
-void core_invocation_wait(struct core *core, struct invocation *inv)
+static void count(struct invocation *inv)
 {
-	BASE_ASSERT(!inv->waiting);
 	inv->waiting = true;
 	inv->account->parked++;
 	if (inv->finishing)
 		inv->account->finishing++;
+	if (inv->account->process != NULL)
+		inv->account->process->values += weight_of(inv);
+}
+
+void core_invocation_wait(struct core *core, struct invocation *inv)
+{
+	BASE_ASSERT(!inv->waiting);
+	count(inv);
 	core_timer_start(core, &inv->timer, inv->end);
 }
 
@@ -73,6 +92,8 @@ static void discount(struct core *core, struct invocation *inv)
 		return;
 	inv->waiting = false;
 	inv->account->parked--;
+	if (inv->account->process != NULL)
+		inv->account->process->values -= weight_of(inv);
 	if (!inv->finishing)
 		return;
 	inv->account->finishing--;
@@ -93,12 +114,8 @@ void core_account_move(struct core *core, struct invocation *inv, struct account
 	list_remove(&inv->owned);
 	inv->account = to;
 	list_push(&to->invocations, &inv->owned);
-	if (!waiting)
-		return;
-	inv->waiting = true;
-	to->parked++;
-	if (inv->finishing)
-		to->finishing++;
+	if (waiting)
+		count(inv);
 }
 
 void core_account_end(struct core *core, struct account *account)
@@ -126,6 +143,8 @@ void core_invocation_free(struct core *core, struct invocation *inv)
 		core_waiter_left(core, inv);
 	if (inv->park != NULL)
 		core_park_left(core, inv);
+	if (inv->retry)
+		core_park_unused(core, inv);
 	list_remove(&inv->owned);
 	core_invocation_drop(core, inv);
 	core_free(core, inv, sizeof *inv);

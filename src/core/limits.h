@@ -34,6 +34,10 @@ enum {
 	ONCE_SLOTS = 8,
 	ONCE_BYTES = 4096,
 
+	/* A continuation has room to wait beside the quota of bytes by value, if it holds no more than
+	 * this: four times what one message carries in immediates. */
+	KEPT_BYTES = 64 << 10,
+
 	/* Exceptions and continuations of copies that one peer made us keep because they could not be
 	 * sent or delivered at once. More exceptions than that are dropped: they are best effort. */
 	KEPT_FOR_PEER = 1024,

@@ -38,6 +38,25 @@ static struct park *add_park(struct core *core, struct session *session,
 	return park;
 }
 
+/* What waits for a credit to be sent to the same target came before all that will be appended, so
+ * it must not stay where a later one's retry could overtake it. Only a session without credits has
+ * such a queue. */
+static void gather(struct park *park, enum wire_class class)
+{
+	struct list *queue = &park->session->classes[class].queue;
+	for (struct list *at = queue->next, *next; at != queue; at = next) {
+		struct invocation *inv = BASE_CONTAINER(at, struct invocation, link);
+		next = at->next;
+		if (inv->retry || inv->target.serial != park->target.serial ||
+			inv->target.index != park->target.index)
+			continue;
+		list_remove(at);
+		inv->park = park;
+		list_push(&park->fresh, at);
+		park->count++;
+	}
+}
+
 static void enter(struct core *core, struct park *park, struct list *end, struct invocation *inv)
 {
 	inv->park = park;
@@ -90,8 +109,11 @@ void core_receive_bounce(struct core *core, struct session *session, const uint8
 		return;
 	}
 	struct park *park = core_park_find(core, session, &inv->target);
-	if (park == NULL)
+	if (park == NULL) {
 		park = add_park(core, session, &inv->target);
+		gather(park, WIRE_CLASS_INVOKE);
+		gather(park, WIRE_CLASS_ERROR);
+	}
 	park->owed++;
 	enter(core, park, &park->bounced, inv);
 	if (inv->exception != NULL && !core_may_wait(core, inv)) {
@@ -118,6 +140,33 @@ static void retry(struct core *core, struct park *park)
 	core_session_invoke(core, session, inv);
 }
 
+static void return_room(struct core *core, struct session *session, const struct core_ref *target,
+						uint32_t count)
+{
+	struct wire_message_room *room =
+		core_session_send(core, session, WIRE_MESSAGE_TYPE_ROOM, sizeof *room);
+	room->epoch = target->epoch;
+	room->serial = target->serial;
+	room->index = target->index;
+	room->count = count;
+}
+
+void core_park_unused(struct core *core, const struct invocation *inv)
+{
+	struct session *session;
+	if (core_session_to(core, &inv->target, &session) != FOS_OK)
+		return;
+	struct park *park = core_park_find(core, session, &inv->target);
+	if (park == NULL) {
+		return_room(core, session, &inv->target, 1);
+		return;
+	}
+	/* As if it had not been asked for, nor told of others. */
+	park->owed -= BASE_MIN(park->owed, (uint32_t)inv->more);
+	park->owed++;
+	retry(core, park);
+}
+
 void core_park_room(struct core *core, struct session *session,
 					const struct wire_message_room *room)
 {
@@ -126,14 +175,8 @@ void core_park_room(struct core *core, struct session *session,
 	uint32_t sent = 0, parked = park != NULL ? park->count : 0;
 	for (; sent < room->count && sent < parked; sent++)
 		retry(core, park);
-	if (sent == room->count)
-		return;
-	struct wire_message_room *back =
-		core_session_send(core, session, WIRE_MESSAGE_TYPE_ROOM, sizeof *back);
-	back->epoch = room->epoch;
-	back->serial = room->serial;
-	back->index = room->index;
-	back->count = room->count - sent;
+	if (sent < room->count)
+		return_room(core, session, &target, room->count - sent);
 }
 
 /* Parked ones did not run, and the room for them is gone. */

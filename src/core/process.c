@@ -263,7 +263,9 @@ bool core_process_usage(const struct core *core, uint32_t serial, struct core_us
 {
 	const struct process *process = core_process_find(core, serial);
 	*out = process != NULL ? process->usage : (struct core_usage){0};
-	if (process != NULL)
+	if (process != NULL) {
 		out->parked = process->account.parked;
+		out->values_bytes = (uint32_t)BASE_MIN(process->values, (uint64_t)UINT32_MAX);
+	}
 	return process != NULL;
 }

@@ -10,7 +10,7 @@ bool core_space_fits(const struct core *core, const struct process *process, uin
 	const struct core_limits *limits = &core->config.limits;
 	uint64_t kept = process->once_living;
 	return process->usage.slots + kept * ONCE_SLOTS + slots <= limits->slots &&
-		   process->usage.values_bytes + kept * ONCE_BYTES + bytes <= limits->values_bytes;
+		   process->values + kept * ONCE_BYTES + bytes <= limits->values_bytes;
 }
 
 fos_status core_slot_add(struct core *core, struct process *process, struct value *value,
@@ -24,7 +24,7 @@ fos_status core_slot_add(struct core *core, struct process *process, struct valu
 	core_table_get(&process->slots, cap)->borrowed = borrowed;
 	core_value_hold(value);
 	process->usage.slots++;
-	process->usage.values_bytes += value->weight;
+	process->values += value->weight;
 	*out = cap;
 	return FOS_OK;
 }
@@ -40,7 +40,7 @@ void core_slot_remove(struct core *core, struct process *process, uint64_t cap)
 	struct value *value = core_slot_value(process, cap);
 	core_table_remove(&process->slots, cap);
 	process->usage.slots--;
-	process->usage.values_bytes -= value->weight;
+	process->values -= value->weight;
 	core_value_release(core, value);
 }
 
@@ -59,7 +59,7 @@ void core_space_end(struct core *core, struct process *process)
 			continue;
 		struct value *value = entry->content;
 		process->usage.slots--;
-		process->usage.values_bytes -= value->weight;
+		process->values -= value->weight;
 		core_value_release(core, value);
 	}
 	core_table_end(core, &process->slots);
