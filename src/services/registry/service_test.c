@@ -78,6 +78,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 	fos_detach(f->near.process);
 	fos_detach(f->far.process);
+	f->far.process = NULL;
 	if (f->registry) {
 		int status = launch_end(f->registry, SIGTERM);
 		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -209,6 +210,7 @@ static void test_publisher_dies(void **state)
 	assert_int_equal(fos_registry_publish(f->far.ch, "far", f->far.request), FOS_OK);
 	assert_int_equal(fos_registry_publish(f->near.ch, "near", f->near.request), FOS_OK);
 	fos_detach(f->far.process);
+	f->far.process = NULL;
 	assert_int_equal(lookup_until(&f->near, "far", FOS_NOT_FOUND, 2 * SECOND), FOS_NOT_FOUND);
 	expect_lookup(&f->near, "near", FOS_OK);
 	client_open(&f->far, cluster_socket(&f->cluster, 1));
@@ -228,6 +230,7 @@ static void test_replaced(void **state)
 	assert_true(same);
 	/* The end of the one that was replaced does not take the new one away. */
 	fos_detach(f->far.process);
+	f->far.process = NULL;
 	client_open(&f->far, cluster_socket(&f->cluster, 1));
 	assert_int_equal(fos_registry_publish(f->far.ch, "marker", f->far.request), FOS_OK);
 	expect_lookup(&f->near, "svc", FOS_OK);
@@ -318,6 +321,7 @@ static void test_node_lost(void **state)
 	cluster_end(&f->cluster, 1, SIGKILL);
 	assert_int_equal(lookup_until(&f->near, "far", FOS_NOT_FOUND, 5 * SECOND), FOS_NOT_FOUND);
 	fos_detach(f->far.process);
+	f->far.process = NULL;
 	/* It comes back as another: what was published there before stays gone. */
 	assert_true(cluster_start(&f->cluster, 1));
 	cluster_connected(&f->cluster);
