@@ -217,6 +217,34 @@ static void ends_copies_of_the_dead(void **state)
 	}
 }
 
+static void on_copied(fos_channel *ch, const fos_result *result, void *arg)
+{
+	struct answer *answer = arg;
+	*answer = (struct answer){.there = true, .status = result->status};
+}
+
+/* A clean stop is clean under load too: status 0, nothing left, and the asker is told. */
+static void stops_in_the_middle_of_a_copy(void **state)
+{
+	enum { BYTES = 256 << 20 };
+	struct site site;
+	struct answer answer = {0};
+	fos_cap src, dst;
+	site_open(&site, 3);
+	fos_cap from = worker_find(site.ch, 1), to = worker_find(site.ch, 2);
+	assert_int_equal(worker_call(site.ch, from, WORKER_BLANK, BYTES, NULL, &src), FOS_OK);
+	assert_int_equal(worker_call(site.ch, to, WORKER_BLANK, BYTES, NULL, &dst), FOS_OK);
+	assert_int_equal(fos_memory_copy_async(site.ch, dst, src, NULL, NULL, on_copied, &answer),
+					 FOS_OK);
+	nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+	assert_int_equal(cluster_end(&site.cluster, 1, SIGTERM), 0);
+	await(site.ch, &answer);
+	assert_true(answer.status == FOS_PEER_LOST || answer.status == FOS_OUTCOME_UNKNOWN);
+	assert_int_equal(waitpid(site.workers[1], NULL, 0), site.workers[1]);
+	site.workers[1] = 0;
+	site_close(&site);
+}
+
 /* ------------------------------------------------------------------ deaths */
 
 static void hold(struct site *site, fos_cap worker, struct answer *answer)
@@ -488,6 +516,7 @@ int main(void)
 		cmocka_unit_test(chains_across_nodes),
 		cmocka_unit_test(copies_between_others),
 		cmocka_unit_test(ends_copies_of_the_dead),
+		cmocka_unit_test(stops_in_the_middle_of_a_copy),
 		cmocka_unit_test(tells_who_waits_for_a_dead_process),
 		cmocka_unit_test(survives_the_death_of_a_daemon),
 		cmocka_unit_test(refuses_a_wrong_key),

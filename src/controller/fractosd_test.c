@@ -522,6 +522,21 @@ static void closes_channels(void **state)
 	cluster_free(&cluster);
 }
 
+static void spins_where_the_core_is_its_own(void **state)
+{
+	struct cluster cluster;
+	struct mini m;
+	open_one(&cluster, "spin = busy\n");
+	mini_open(&m, cluster_socket(&cluster, 0), "client");
+	struct ring_shared *calls = (void *)m.map;
+	for (int i = 0; i < 1000; i++) {
+		assert_int_equal(mini_null(&m), FOS_OK);
+		assert_int_equal(atomic_load(&calls->sleeping), 0); /* it never wants to be woken */
+	}
+	mini_close(&m);
+	cluster_free(&cluster);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -543,6 +558,7 @@ int main(void)
 		cmocka_unit_test(keeps_answers_for_a_late_reader),
 		cmocka_unit_test(stops_under_load),
 		cmocka_unit_test(closes_channels),
+		cmocka_unit_test(spins_where_the_core_is_its_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
