@@ -614,6 +614,26 @@ static void test_order(void **state)
 	}
 }
 
+/* What lies behind the first CALL_BYTES of a file: `fill`, or zeros where a write failed. */
+static void expect_extended(struct fixture *f, uint64_t file, int fill)
+{
+	fos_fs_item item = {file, CALL_BYTES, CALL_BYTES};
+	uint8_t *bytes = f->bytes + CALLS * CALL_BYTES;
+	fos_cap memory;
+	assert_int_equal(
+		fos_memory_diminish(f->ch, f->memory, CALLS * CALL_BYTES, CALL_BYTES, 0, &memory), FOS_OK);
+	if (fill == 0) {
+		assert_int_equal(fos_fs_read(f->ch, f->root, &item, 1, memory, 0), FOS_RANGE);
+		assert_int_equal(fos_fs_truncate(f->ch, f->root, file, 2 * CALL_BYTES), FOS_OK);
+	}
+	memset(bytes, 0xee, CALL_BYTES);
+	assert_int_equal(fos_fs_read(f->ch, f->root, &item, 1, memory, 0), FOS_OK);
+	for (unsigned i = 0; i < CALL_BYTES; i++)
+		assert_int_equal(bytes[i], fill);
+	assert_int_equal(fos_fs_truncate(f->ch, f->root, file, CALL_BYTES), FOS_OK);
+	assert_int_equal(fos_cap_close(f->ch, memory), FOS_OK);
+}
+
 static void test_blk_dies_under_load(void **state)
 {
 	struct fixture *f = *state;
@@ -627,7 +647,8 @@ static void test_blk_dies_under_load(void **state)
 	}
 	for (unsigned round = 0; round < 4; round++) {
 		for (unsigned i = 0; i < CALLS; i++) {
-			fos_fs_item item = {stats[i].file, 0, CALL_BYTES};
+			/* Writes extend their file. */
+			fos_fs_item item = {stats[i].file, i & 1 ? 0 : CALL_BYTES, CALL_BYTES};
 			memset(f->bytes + i * CALL_BYTES, 1 + (int)i, CALL_BYTES);
 			begin_call(f, &calls[i], i & 1 ? FOS_FS_READ : FOS_FS_WRITE, i & 2 ? FOS_FS_RELAYED : 0,
 					   &item, i * CALL_BYTES);
@@ -640,9 +661,50 @@ static void test_blk_dies_under_load(void **state)
 			failed += calls[i].status != FOS_OK;
 		assert_true(failed > 0);
 		start_blk(f);
-		for (unsigned i = 0; i < CALLS; i++)
+		for (unsigned i = 0; i < CALLS; i++) {
 			expect_all(f, stats[i].file, 1 + (int)i, CALL_BYTES, i & 1 ? FOS_FS_RELAYED : 0);
+			if (!(i & 1))
+				expect_extended(f, stats[i].file, calls[i].status == FOS_OK ? 1 + (int)i : 0);
+		}
 	}
+}
+
+/* It stops when told, also while the block service is away and somebody waits for it. */
+static void test_stops_without_blk(void **state)
+{
+	struct fixture *f = *state;
+	struct call calls[CALLS];
+	fos_fs_stat stat;
+	assert_int_equal(fos_fs_create(f->ch, f->root, "/f", &stat), FOS_OK);
+	write_all(f, stat.file, 1, CALL_BYTES);
+	kill_one(&f->blk);
+	fos_fs_item item = {stat.file, 0, CALL_BYTES};
+	for (unsigned i = 0; i < CALLS; i++)
+		begin_call(f, &calls[i], FOS_FS_READ, i & 1, &item, i * CALL_BYTES);
+	uint64_t begin = now();
+	end_one(f->fs);
+	f->fs = 0;
+	assert_true(now() - begin < 2 * SECOND);
+	end_calls(f, calls, 2 * SECOND);
+	for (unsigned i = 0; i < CALLS; i++)
+		assert_true(calls[i].status != FOS_OK);
+}
+
+static void test_controller_lost(void **state)
+{
+	struct fixture *f = *state;
+	fos_fs_stat stat;
+	assert_int_equal(fos_fs_create(f->ch, f->root, "/f", &stat), FOS_OK);
+	write_all(f, stat.file, 3, CALL_BYTES);
+	cluster_end(&f->cluster, 1, SIGKILL);
+	int status = launch_end(f->fs, 0);
+	f->fs = 0;
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+	/* And after its node's restart it is all there again. */
+	assert_true(cluster_start(&f->cluster, 1));
+	start_fs(f);
+	assert_int_equal(fos_fs_open(f->ch, f->root, "/f", &stat), FOS_OK);
+	expect_all(f, stat.file, 3, CALL_BYTES, 0);
 }
 
 /* Another volume under the metadata is refused, and so is other metadata over the volume. */
@@ -738,6 +800,8 @@ int main(int argc, char **argv)
 		TEST(test_blk_dies_under_load),
 		TEST(test_blk_restarts_unseen),
 		TEST(test_wrong_volume),
+		TEST(test_stops_without_blk),
+		TEST(test_controller_lost),
 		TEST(test_blk_node_restarts),
 	};
 	const struct CMUnitTest measured[] = {TEST(figures)};

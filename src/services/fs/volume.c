@@ -100,14 +100,6 @@ static void pause_a_moment(void)
 	nanosleep(&time, NULL);
 }
 
-/* A new channel ends the lease of the opening before: its delivery fails with its channel. */
-static fos_status renew_channel(struct volume *volume)
-{
-	fos_channel_close(volume->channel);
-	volume->channel = NULL;
-	return fos_channel_open(volume->process, &volume->channel);
-}
-
 /* The block service's root Request. Waits for it until `end`, or until told to stop. */
 static fos_status look_up(struct volume *volume, uint64_t end, struct opened *out)
 {
@@ -126,7 +118,9 @@ static fos_status look_up(struct volume *volume, uint64_t end, struct opened *ou
 static fos_status open_once(struct volume *volume, struct opened *out)
 {
 	const struct volume_options *options = &volume->options;
-	const unsigned flags = FOS_BLK_READ | FOS_BLK_WRITE | FOS_BLK_EXCLUSIVE;
+	/* Not EXCLUSIVE: when the node of an exclusive opener dies, its lease ends without a word, and
+	 * the volume stays BUSY for its successor. The label keeps other file systems away. */
+	const unsigned flags = FOS_BLK_READ | FOS_BLK_WRITE;
 	fos_status status =
 		fos_blk_open(volume->channel, out->root, options->name, flags, &out->volume);
 	if (status == FOS_NOT_FOUND && options->create) {
@@ -167,13 +161,9 @@ static fos_status check_label(struct volume *volume, struct opened *out)
 static void open_volume(struct volume *volume, uint64_t end, struct opened *out)
 {
 	*out = (struct opened){0};
-	fos_status status = volume->channel ? FOS_OK : renew_channel(volume);
-	if (status == FOS_OK)
-		status = look_up(volume, end, out);
-	if (status == FOS_OK)
-		status = renew_channel(volume);
+	fos_status status = look_up(volume, end, out);
 	if (status == FOS_OK) {
-		/* BUSY: the lease of an opener that died is about to end. */
+		/* BUSY: somebody has it exclusively; if that one died, his lease is about to end. */
 		while ((status = open_once(volume, out)) == FOS_BUSY && clock_now() < end &&
 			   !stopping(volume))
 			pause_a_moment();
@@ -183,7 +173,7 @@ static void open_volume(struct volume *volume, uint64_t end, struct opened *out)
 	}
 	if (status == FOS_OK && volume->id_known)
 		status = check_label(volume, out);
-	if (status != FOS_OK && volume->channel)
+	if (status != FOS_OK)
 		close_caps(volume->channel, out);
 	if (status != FOS_OK) {
 		out->root = FOS_CAP_NONE;
@@ -382,7 +372,7 @@ fos_status volume_start(fos_process *process, fos_channel *back,
 	if (status == FOS_OK)
 		status = fos_request_create(back, watch_ended, volume, NULL, &volume->watch);
 	if (status == FOS_OK)
-		status = renew_channel(volume);
+		status = fos_channel_open(process, &volume->channel);
 	if (status == FOS_OK)
 		status = fos_alloc(process, FS_BLOCK, FS_BLOCK, &volume->block);
 	if (status == FOS_OK)

@@ -1,9 +1,9 @@
 /* The fs service's volume on the block service: opened, watched, and opened again.
  *
  * Opening blocks (names are looked up, Requests answered), so a helper thread does it on a channel
- * of its own, which also holds the lease of the exclusive opening. The serving thread learns of the
- * end by an eventfd. The watch is a delivery that the block service keeps open: its exception says
- * that the service died or the volume was deleted, and then the helper is set to work again.
+ * of its own. The serving thread learns of the end by an eventfd. The watch is a delivery that the
+ * block service keeps open: its exception says that the service died or the volume was deleted, and
+ * then the helper is set to work again.
  *
  *     volume_start -> OPENING -> UP -- watch ends, node unreachable, STALE --> OPENING ...
  *                        '-> REFUSED (another's volume, wrong size): asked again when needed
