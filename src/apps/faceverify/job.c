@@ -57,8 +57,8 @@ void job_defaults(job_options *options)
 {
 	*options = (job_options){.identities = 256,
 							 .batch = 256,
-							 .piece = 64,
-							 .depth = 4,
+							 .piece = 32,
+							 .depth = 8,
 							 .modes = {true, true, true, true},
 							 .seed = 1,
 							 .threshold = -1,

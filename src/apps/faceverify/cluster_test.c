@@ -1,0 +1,344 @@
+/* The frontend on a real cluster: the modes agree with the reference and with each other, one bad
+ * query does not spoil a batch, and when something dies in the middle of a batch every verification
+ * ends within two seconds in a verdict or in an error that names the dead; started again, the next
+ * batch works.
+ *
+ *     cluster_test FRACTOS       starts a cluster of its own, runs itself inside, stops it */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <fcntl.h>
+#include <math.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <fractos/recorder.h>
+
+#include "gallery.h"
+#include "synth.h"
+#include "verify.h"
+
+enum { PEOPLE = 16, PHOTOS = VERIFY_BATCH_MAX };
+#define SECOND 1000000000ull
+
+static const char *fractos, *cluster; /* the command, and the name of our cluster */
+static fos_process *process;
+static fos_channel *ch;
+static gallery *known;
+static verifier *v;
+static uint8_t *photos;
+static uint8_t enrolled[PEOPLE][LBP_PHOTO];
+static char names[PEOPLE][16];
+static verify_query queries[VERIFY_BATCH_MAX];
+
+struct outcome {
+	unsigned calls[VERIFY_BATCH_MAX];
+	fos_status status[VERIFY_BATCH_MAX];
+	float distance[VERIFY_BATCH_MAX];
+	char error[VERIFY_ERROR_MAX]; /* the last one */
+	unsigned failed;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
+static void note(void *arg, uint32_t query, const verify_verdict *verdict)
+{
+	struct outcome *outcome = arg;
+	outcome->calls[query]++;
+	outcome->status[query] = verdict->status;
+	outcome->distance[query] = verdict->distance;
+	if (verdict->status == FOS_OK)
+		return;
+	outcome->failed++;
+	(void)snprintf(outcome->error, sizeof outcome->error, "%s", verdict->error);
+}
+
+/* Runs a batch; each query must have ended exactly once. */
+static fos_status run(verify_mode mode, uint32_t count, struct outcome *outcome)
+{
+	static uint64_t trace = 1;
+	memset(outcome, 0, sizeof *outcome);
+	trace += 2 * VERIFY_BATCH_MAX;
+	const fos_status status = verify_batch(v, mode, queries, count, trace, note, outcome, NULL);
+	for (uint32_t i = 0; i < count; i++)
+		assert_int_equal(outcome->calls[i], 1);
+	assert_int_equal(status == FOS_OK, outcome->failed == 0);
+	return status;
+}
+
+static void make_queries(void)
+{
+	for (uint32_t i = 0; i < VERIFY_BATCH_MAX; i++)
+		queries[i] = (verify_query){.photo = i, .name = names[i * 7 / 5 % PEOPLE]};
+}
+
+static int setup(void **state)
+{
+	const fos_attach_options options = {.label = "faceverify-test"};
+	const verify_options how = {
+		.piece = 32, .depth = 8, .timeout = 1500000000u, .patience = 10 * SECOND};
+	static synth_identity face;
+	gallery_entry entries[PEOPLE];
+	char error[GALLERY_ERROR_MAX] = "";
+	void *arena = NULL;
+	if (fos_attach(&options, &process) != FOS_OK || fos_channel_open(process, &ch) != FOS_OK ||
+		fos_alloc(process, (size_t)PHOTOS * LBP_PHOTO, 4096, &arena) != FOS_OK)
+		return -1;
+	photos = arena;
+	for (uint32_t i = 0; i < PEOPLE; i++) {
+		(void)snprintf(names[i], sizeof names[i], "person-%u", i);
+		synth_make_identity(&face, 9, i);
+		synth_make_photo(&face, 0, enrolled[i]);
+		for (uint32_t k = 0; k < PHOTOS / PEOPLE; k++)
+			synth_make_photo(&face, k % 3 + 1, photos + (size_t)(k * PEOPLE + i) * LBP_PHOTO);
+		entries[i] = (gallery_entry){names[i], enrolled[i]};
+	}
+	make_queries();
+	known = gallery_new();
+	v = verify_open(ch, &how, known, photos, PHOTOS);
+	if (known == NULL || v == NULL || verify_connect(v) != FOS_OK ||
+		gallery_enrol(known, ch, verify_fs(v), entries, PEOPLE, NULL, error) != FOS_OK) {
+		print_error("%s %s\n", v != NULL ? verify_error(v) : "", error);
+		return -1;
+	}
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	verify_close(v);
+	gallery_free(known);
+	fos_detach(process);
+	return 0;
+}
+
+/* ------------------------------------------------------------------ good days */
+
+static void all_modes_agree_with_the_reference(void **state)
+{
+	static struct outcome first, other;
+	enum { COUNT = 200 }; /* not a multiple of a piece */
+	assert_int_equal(run(VERIFY_CHAIN, COUNT, &first), FOS_OK);
+	for (uint32_t i = 0; i < COUNT; i++) {
+		uint8_t left[LBP_HISTOGRAM], right[LBP_HISTOGRAM];
+		lbp_histogram(enrolled[i * 7 / 5 % PEOPLE], left);
+		lbp_histogram(photos + (size_t)i * LBP_PHOTO, right);
+		const double expected = lbp_distance(left, right);
+		assert_true(fabs((double)first.distance[i] - expected) <= expected * 1e-5);
+	}
+	for (verify_mode mode = VERIFY_FAST_STAR; mode < VERIFY_MODES; mode++) {
+		assert_int_equal(run(mode, COUNT, &other), FOS_OK);
+		assert_memory_equal(first.distance, other.distance, sizeof first.distance);
+		assert_int_equal(run(mode, 1, &other), FOS_OK);
+		assert_memory_equal(first.distance, other.distance, sizeof(float));
+	}
+}
+
+static void a_stranger_spoils_nothing(void **state)
+{
+	static struct outcome outcome;
+	queries[5].name = "nobody";
+	queries[70].name = "../etc/passwd";
+	queries[71].photo = PHOTOS;
+	for (verify_mode mode = 0; mode < VERIFY_MODES; mode++) {
+		assert_int_not_equal(run(mode, 100, &outcome), FOS_OK);
+		assert_int_equal(outcome.failed, 3);
+		assert_int_equal(outcome.status[5], FOS_NOT_FOUND);
+		assert_int_equal(outcome.status[70], FOS_INVALID);
+		assert_int_equal(outcome.status[71], FOS_RANGE);
+	}
+	make_queries();
+	queries[0].name = "nobody";
+	assert_int_equal(run(VERIFY_CHAIN, 1, &outcome), FOS_NOT_FOUND);
+	assert_string_equal(outcome.error, "unknown identity \"nobody\"");
+	make_queries();
+}
+
+static void a_damaged_file_spoils_nothing(void **state)
+{
+	static struct outcome outcome;
+	uint64_t file;
+	assert_int_equal(gallery_find(known, ch, verify_fs(v), names[3], &file), FOS_OK);
+	assert_int_equal(fos_fs_truncate(ch, verify_fs(v), file, 5000), FOS_OK);
+	for (verify_mode mode = 0; mode < VERIFY_MODES; mode++) {
+		const uint32_t connections = verify_connections(v);
+		assert_int_equal(run(mode, 64, &outcome), FOS_RANGE);
+		for (uint32_t i = 0; i < 64; i++)
+			assert_int_equal(outcome.status[i], i * 7 / 5 % PEOPLE == 3 ? FOS_RANGE : FOS_OK);
+		assert_int_equal(verify_connections(v), connections);
+	}
+	const gallery_entry again = {names[3], enrolled[3]};
+	char error[GALLERY_ERROR_MAX];
+	assert_int_equal(gallery_enrol(known, ch, verify_fs(v), &again, 1, NULL, error), FOS_OK);
+	assert_int_equal(run(VERIFY_CHAIN, 64, &outcome), FOS_OK);
+}
+
+/* ------------------------------------------------------------------ bad days */
+
+/* The pid of the Process with this label on that node, or, without a label, of its Controller. */
+static pid_t pid_of(const char *node, const char *label)
+{
+	char path[512];
+	const char *socket = getenv("FRACTOS_SOCKET");
+	const int length = (int)(strlen(socket) - strlen("app/socket"));
+	(void)snprintf(path, sizeof path, "%.*s%s/recorder", length, socket, node);
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const fos_recorder *recorder = mmap(NULL, sizeof *recorder, PROT_READ, MAP_SHARED, fd, 0);
+	pid_t pid = 0;
+	assert_true(recorder != MAP_FAILED);
+	if (label == NULL)
+		pid = (pid_t)recorder->pid;
+	for (unsigned i = 0; label != NULL && i < FOS_RECORDER_PROCESSES; i++)
+		if (recorder->processes[i].serial != 0 && strcmp(recorder->processes[i].label, label) == 0)
+			pid = (pid_t)recorder->processes[i].pid;
+	munmap((void *)(uintptr_t)recorder, sizeof *recorder);
+	close(fd);
+	assert_true(pid > 1);
+	return pid;
+}
+
+static void command(const char *verb, const char *program)
+{
+	char line[1024];
+	(void)snprintf(line, sizeof line, "%s %s %s --cluster %s </dev/null >/dev/null", fractos, verb,
+				   program, cluster);
+	assert_int_equal(system(line), 0);
+}
+
+struct killing {
+	pid_t pid;
+	int signal;
+	_Atomic bool done;
+};
+
+/* Strikes in the middle: a batch of 1024 takes some tens of milliseconds. */
+static void *strike(void *arg)
+{
+	struct killing *killing = arg;
+	const struct timespec pause = {.tv_nsec = 8000000};
+	nanosleep(&pause, NULL);
+	kill(killing->pid, killing->signal);
+	killing->done = true;
+	return NULL;
+}
+
+/* A batch during which `pid` gets the signal: it must end in time; counts what failed. */
+static void run_under_fire(verify_mode mode, pid_t pid, int signal, struct outcome *outcome)
+{
+	struct killing killing = {.pid = pid, .signal = signal};
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, strike, &killing), 0);
+	const uint64_t begin = now_ns();
+	const fos_status status = run(mode, VERIFY_BATCH_MAX, outcome);
+	const uint64_t passed = now_ns() - begin;
+	pthread_join(thread, NULL);
+	if (passed >= 2 * SECOND)
+		fail_msg("%s took %.2f s", verify_mode_name(mode), (double)passed / 1e9);
+	assert_int_not_equal(status, FOS_OK);
+	print_message("  %s: %u of %u failed after %.0f ms: %s\n", verify_mode_name(mode),
+				  outcome->failed, VERIFY_BATCH_MAX, (double)passed / 1e6, outcome->error);
+}
+
+/* Whether the error says `word`. */
+static void expect_word(const struct outcome *outcome, const char *word)
+{
+	if (strstr(outcome->error, word) == NULL)
+		fail_msg("\"%s\" does not name %s", outcome->error, word);
+}
+
+static void kill_and_restart(const char *node, const char *label, const char *program)
+{
+	static struct outcome outcome;
+	for (verify_mode mode = 0; mode < VERIFY_MODES; mode++) {
+		assert_int_equal(run(mode, 32, &outcome), FOS_OK);
+		run_under_fire(mode, pid_of(node, label), SIGKILL, &outcome);
+		expect_word(&outcome, label);
+		command("start", program);
+		assert_int_equal(run(mode, 32, &outcome), FOS_OK);
+	}
+}
+
+static void fs_dies(void **state)
+{
+	kill_and_restart("fs", "fs", "fs/fs");
+}
+
+static void blk_dies(void **state)
+{
+	kill_and_restart("storage", "blk", "storage/blk");
+}
+
+static void gpu_dies(void **state)
+{
+	kill_and_restart("gpu", "gpu", "gpu/gpu");
+}
+
+static void gpu_hangs(void **state)
+{
+	static struct outcome outcome;
+	const pid_t pid = pid_of("gpu", "gpu");
+	run_under_fire(VERIFY_CHAIN, pid, SIGSTOP, &outcome);
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	assert_int_equal(run(VERIFY_CHAIN, 32, &outcome), FOS_OK);
+}
+
+static void a_controller_dies(void **state)
+{
+	static struct outcome outcome;
+	run_under_fire(VERIFY_CHAIN, pid_of("gpu", NULL), SIGKILL, &outcome);
+	expect_word(&outcome, "gpu");
+	command("start", "gpu/fractosd");
+	command("restart", "gpu/gpu");
+	assert_int_equal(run(VERIFY_CHAIN, 32, &outcome), FOS_OK);
+}
+
+static int inside(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_modes_agree_with_the_reference),
+		cmocka_unit_test(a_stranger_spoils_nothing),
+		cmocka_unit_test(a_damaged_file_spoils_nothing),
+		cmocka_unit_test(fs_dies),
+		cmocka_unit_test(blk_dies),
+		cmocka_unit_test(gpu_dies),
+		cmocka_unit_test(gpu_hangs),
+		cmocka_unit_test(a_controller_dies),
+	};
+	return cmocka_run_group_tests_name("cluster", tests, setup, teardown);
+}
+
+int main(int argc, char **argv)
+{
+	char line[2048], name[32], self[512];
+	if (argc == 4 && strcmp(argv[1], "--inside") == 0) {
+		fractos = argv[2];
+		cluster = argv[3];
+		return inside();
+	}
+	const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+	if (argc != 2 || access(argv[1], X_OK) != 0 || length < 0)
+		return 77; /* the command is not built: skipped */
+	self[length] = '\0';
+	(void)snprintf(name, sizeof name, "facetest-%d", (int)getpid());
+	(void)snprintf(line, sizeof line,
+				   "%s up --cluster %s --no-netns --no-respawn </dev/null >/dev/null && "
+				   "{ %s exec --cluster %s app %s --inside %s %s; result=$?; "
+				   "%s down --cluster %s </dev/null >/dev/null; exit $result; }",
+				   argv[1], name, argv[1], name, self, argv[1], name, argv[1], name);
+	return system(line) == 0 ? 0 : 1;
+}
