@@ -7,6 +7,8 @@
  */
 #include "frontend.h"
 
+#include <string.h>
+
 #include <fractos/fs.h>
 
 /* ------------------------------------------------------------------ what is said in each mode */
@@ -55,12 +57,13 @@ static bool is_current(const struct lane *lane, const fos_delivery *delivery)
 
 static void fail_by(struct lane *lane, const fos_exception *exception, const char *step)
 {
+	const char *text = fos_status_text(exception->status);
+	const bool more = exception->detail_len > 0 && strcmp(exception->detail, text) != 0;
 	if (exception->status == FOS_TIMED_OUT)
 		lane_fail(lane, exception->status, "%s: no answer in time", step);
 	else
-		lane_fail(lane, exception->status, "%s: %s at %s%s%s", step,
-				  fos_status_text(exception->status), exception->where,
-				  exception->detail_len > 0 ? ": " : "", exception->detail);
+		lane_fail(lane, exception->status, "%s: %s at %s%s%s", step, text, exception->where,
+				  more ? ": " : "", more ? exception->detail : "");
 }
 
 static fos_handled answered(fos_channel *ch, const fos_delivery *delivery, void *arg)

@@ -13,8 +13,9 @@
 
 enum query_state { QUERY_WAITS, QUERY_ALONE, QUERY_RUNS, QUERY_ENDED };
 
-#define PROBE_TIME 100000000u /* ns that the registry gets to say whether a service lives */
-#define TICK       20000000u  /* ns: longest wait between two looks at deadlines */
+#define PROBE_TIME \
+	60000000u          /* ns that a question gets about who lives: six of them fit the grace */
+#define TICK 20000000u /* ns: longest wait between two looks at deadlines */
 
 const char *verify_mode_name(verify_mode mode)
 {
@@ -283,45 +284,78 @@ uint32_t verify_connections(const verifier *v)
 
 /* ------------------------------------------------------------------ who died */
 
-/* Whether the registry knows a living publisher of `name`, reachable from there. */
-static bool is_published(verifier *v, fos_cap registry, const char *name)
+/* Asks `service` something that it answers at once, whatever it is asked to know. */
+static fos_status ask(verifier *v, fos_cap service, const void *question, size_t size,
+					  fos_reply *reply)
 {
-	fos_registry_args lookup = {.op = FOS_REGISTRY_LOOKUP};
-	memcpy(lookup.name, name, strlen(name) + 1);
 	fos_args args;
 	fos_args_init(&args);
-	fos_args_imm(&args, FOS_CALL, FOS_ARG, &lookup, sizeof lookup);
-	fos_reply reply;
-	const fos_status status = fos_call(v->ch, registry, &args, PROBE_TIME, &reply);
-	fos_reply_release(v->ch, &reply);
-	return status != FOS_NOT_FOUND;
+	fos_args_imm(&args, FOS_CALL, FOS_ARG, question, size);
+	return fos_call(v->ch, service, &args, PROBE_TIME, reply);
 }
 
-/* Appends "; blk is gone, node of gpu cannot be reached" as far as it is so. */
+/* The root Request that the registry has of `name` now; FOS_CAP_NONE with NOT_FOUND: it has none.
+ */
+static fos_status find_root(verifier *v, fos_cap registry, const char *name, fos_cap *out)
+{
+	fos_registry_args lookup = {.op = FOS_REGISTRY_LOOKUP};
+	fos_reply reply;
+	memcpy(lookup.name, name, strlen(name) + 1);
+	fos_status status = ask(v, registry, &lookup, sizeof lookup, &reply);
+	*out = FOS_CAP_NONE;
+	if (status == FOS_OK) {
+		const fos_cap cap = fos_delivery_cap(&reply.delivery, FOS_CAP_RESULT);
+		status = fos_cap_keep(v->ch, cap);
+		*out = status == FOS_OK ? cap : FOS_CAP_NONE;
+	}
+	fos_reply_release(v->ch, &reply);
+	return status;
+}
+
+/* Whether a service that is there says anything at all: op 0 is INVALID to each of them. */
+static bool answers(verifier *v, fos_cap root)
+{
+	static const uint8_t nonsense[512];
+	fos_reply reply;
+	const fos_status status = ask(v, root, nonsense, sizeof nonsense, &reply);
+	fos_reply_release(v->ch, &reply);
+	return status != FOS_TIMED_OUT && status != FOS_BUSY;
+}
+
+/* What is wrong with a service, as far as can be seen from here; NULL: nothing. */
+static const char *wrong_with(verifier *v, fos_cap registry, const char *name, fos_cap cap)
+{
+	fos_cap_information info;
+	if (cap != FOS_CAP_NONE && fos_cap_info(v->ch, cap, &info) == FOS_OK && !info.reachable)
+		return "'s node cannot be reached";
+	fos_cap root;
+	const fos_status status = find_root(v, registry, name, &root);
+	const char *what = status == FOS_NOT_FOUND ? " is gone" : NULL;
+	if (status == FOS_OK && !answers(v, root))
+		what = " does not answer";
+	drop(v, &root);
+	return what;
+}
+
+/* Appends "; blk is gone, gpu's node cannot be reached" as far as it is so. */
 static void name_the_dead(verifier *v, char text[VERIFY_ERROR_MAX])
 {
 	static const char *const names[] = {"fs", "blk", "gpu"};
 	const fos_cap caps[] = {v->fs, FOS_CAP_NONE, v->kernel};
-	fos_cap registry = FOS_CAP_NONE;
-	const bool asks = fos_registry_get(v->ch, PROBE_TIME, &registry) == FOS_OK;
+	fos_cap registry;
+	if (fos_registry_get(v->ch, PROBE_TIME, &registry) != FOS_OK)
+		return;
 	size_t used = strlen(text);
 	bool first = true;
 	for (unsigned i = 0; i < 3 && used < VERIFY_ERROR_MAX; i++) {
-		fos_cap_information info;
-		const char *what = NULL;
-		if (caps[i] != FOS_CAP_NONE && fos_cap_info(v->ch, caps[i], &info) == FOS_OK &&
-			!info.reachable)
-			what = "'s node cannot be reached";
-		else if (asks && !is_published(v, registry, names[i]))
-			what = " is gone";
+		const char *what = wrong_with(v, registry, names[i], caps[i]);
 		if (what == NULL)
 			continue;
 		used += (size_t)snprintf(text + used, VERIFY_ERROR_MAX - used, "%s%s%s",
 								 first ? "; " : ", ", names[i], what);
 		first = false;
 	}
-	if (asks)
-		frontend_ignore(fos_cap_close(v->ch, registry));
+	frontend_ignore(fos_cap_close(v->ch, registry));
 }
 
 /* ------------------------------------------------------------------ batches */
