@@ -459,7 +459,8 @@ static void test_check_finds(void **state)
 /* ------------------------------------------------------------------ kill -9 */
 
 enum { SLOTS = 8 };
-struct promise { /* what the child has been told is committed; shared with the parent */
+struct promise {             /* what the child has been told is committed; shared with the parent */
+	volatile uint64_t begun; /* children that have begun to work */
 	volatile uint64_t size[SLOTS]; /* of /s<i>; 0: not there */
 	volatile uint64_t coming;      /* slot + 1 that an operation is changing */
 	volatile uint64_t size_after;  /* that it would have then */
@@ -469,6 +470,7 @@ static void child_work(struct promise *promise, uint64_t seed)
 {
 	struct meta *meta = open_meta();
 	random_state = seed;
+	promise->begun++;
 	for (;;) { /* until killed */
 		uint64_t slot = random_below(SLOTS), size = promise->size[slot];
 		char name[32];
@@ -533,6 +535,9 @@ static void test_kill(void **state)
 		assert_true(child >= 0);
 		if (child == 0)
 			child_work(promise, round + 1);
+		for (unsigned i = 0; promise->begun <= round && i < 10000; i++)
+			usleep(1000);
+		assert_int_equal(promise->begun, round + 1);
 		usleep(2000 + (useconds_t)(round * 7919 % 20000)); /* a moment that nobody chose */
 		assert_int_equal(kill(child, SIGKILL), 0);
 		int code;
