@@ -1,5 +1,6 @@
 /* The ring: order and content at full speed between two threads that sleep and starve, and a peer
  * that writes nonsense where it can. */
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -216,6 +217,57 @@ static void two_threads_at_full_speed(void **state)
 	}
 }
 
+enum { HANDOFFS = 100000 };
+
+static void *hand_over(void *arg)
+{
+	struct pair *pair = arg;
+	struct base_random random = {.state = 17};
+	const uint64_t one = 1;
+	for (uint64_t i = 0; i < HANDOFFS; i++) {
+		for (unsigned looks = 0; atomic_load(&pair->page->head) != pair->producer.position;
+			 looks++) {
+			if (looks > 1000)
+				sched_yield(); /* on one core nothing happens otherwise */
+		}
+		/* Now the consumer goes to sleep: publish at about the moment when it declares that. */
+		for (uint64_t wait = base_random_below(&random, 60); wait > 0; wait--)
+			atomic_signal_fence(memory_order_seq_cst);
+		BASE_ASSERT(produce(&pair->producer, HEAD, i) != NULL);
+		if (ring_publish(&pair->producer))
+			BASE_ASSERT(write(pair->records, &one, sizeof one) == sizeof one);
+	}
+	return NULL;
+}
+
+/* Every publication meets a consumer that is about to sleep. Without the fences
+ * one is missed sooner or later. */
+static void no_wake_up_is_lost(void **state)
+{
+	struct pair pair;
+	pthread_t thread;
+	uint64_t count;
+	uint32_t size;
+	open_pair(&pair, AREA);
+	assert_int_equal(pthread_create(&thread, NULL, hand_over, &pair), 0);
+	for (uint64_t i = 0; i < HANDOFFS;) {
+		if (ring_peek(&pair.consumer, &size) != NULL) {
+			ring_release(&pair.consumer);
+			i++;
+			continue;
+		}
+		if (!ring_sleep(&pair.consumer))
+			continue;
+		struct pollfd wait = {.fd = pair.records, .events = POLLIN};
+		if (poll(&wait, 1, 5000) != 1)
+			fail_msg("asleep beside record %ju", (uintmax_t)i);
+		assert_int_equal(read(pair.records, &count, sizeof count), sizeof count);
+		ring_wake(&pair.consumer);
+	}
+	pthread_join(thread, NULL);
+	close_pair(&pair, AREA);
+}
+
 /* ------------------------------------------------------------------ a hostile peer */
 
 static int64_t read_hostile(uint32_t size, uint16_t type, uint64_t tail, size_t capacity)
@@ -309,7 +361,10 @@ static void *scribble(void *arg)
 		struct wire_record head = {.size = (uint32_t)(r % (2 * AREA)) & ~7u, .type = r >> 60 & 1};
 		uint64_t word;
 		memcpy(&word, &head, sizeof word);
-		atomic_store_explicit(&words[r >> 32 & (AREA / 8 - 1)], word, memory_order_relaxed);
+		/* Most often the head of the very record that is being read. */
+		uint64_t next = atomic_load(&scribbler->pair->page->head) / 8;
+		uint64_t at = r >> 61 ? next : r >> 32;
+		atomic_store_explicit(&words[at & (AREA / 8 - 1)], word, memory_order_relaxed);
 		atomic_store(&scribbler->pair->page->tail,
 					 atomic_load(&scribbler->pair->page->head) + (r >> 20 & (AREA - 8)));
 	}
@@ -360,6 +415,7 @@ int main(void)
 		cmocka_unit_test(nothing_shows_before_it_is_published),
 		cmocka_unit_test(doorbells_are_rung_once),
 		cmocka_unit_test(two_threads_at_full_speed),
+		cmocka_unit_test(no_wake_up_is_lost),
 		cmocka_unit_test(sizes_are_not_believed),
 		cmocka_unit_test(fillers_do_not_go_on_for_ever),
 		cmocka_unit_test(a_lying_consumer_gets_nothing),
