@@ -92,7 +92,9 @@ uint32_t fos_process_serial(const fos_process *process);
 
 /* Opens a channel for one thread. QUOTA: no more channels. */
 FOS_CHECKED fos_status fos_channel_open(fos_process *process, fos_channel **out);
-/* Closes it; Requests made on it die, its open deliveries fail. NULL is allowed. */
+/* Closes it; Requests made on it die, its open deliveries fail. Calls under way end with CANCELLED,
+ * which leaves open whether they took effect. Not from a callback of the channel. NULL is allowed.
+ */
 void fos_channel_close(fos_channel *channel);
 fos_process *fos_channel_process(fos_channel *channel);
 
@@ -355,7 +357,8 @@ int fos_poll(fos_channel *ch);
 int fos_wait(fos_channel *ch, uint64_t timeout);
 /* Serves until fos_stop() (then FOS_OK) or until the Controller is lost. */
 fos_status fos_serve(fos_channel *ch);
-/* Makes fos_serve() or fos_wait() of that channel return; any thread, async-signal-safe. */
+/* Makes fos_serve() or fos_wait() of that channel return, the next one where none runs; any thread,
+ * async-signal-safe. Blocking calls go on to their end. */
 void fos_stop(fos_channel *ch);
 bool fos_lost(const fos_channel *ch);
 
