@@ -632,6 +632,111 @@ static void nesting_depth(void **state)
 	world_end(world);
 }
 
+/* What a death sets off does not reach the dying Process itself: the harness refuses it. */
+static void dies_with_its_own_on_error(void **state)
+{
+	(void)state;
+	struct core_config config = small();
+	struct world *world = world_new(1, &config);
+	struct actor server = actor_new(world, 0), a = actor_new(world, 0);
+	uint64_t door = actor_give(server, actor_request(server, 1), a);
+	uint64_t own = actor_request(a, 2), sorry = actor_request(a, 3);
+	for (unsigned i = 0; i < 6; i++) { /* two delivered and one parked of each */
+		struct call call = call_invoke(i < 3 ? own : door, 0, 0);
+		call.entries[0].on_error = (uint16_t)call_slot(&call, sorry);
+		assert_int_equal(actor_call(a, &call, NULL), FOS_OK);
+	}
+	actor_kill(a);
+	world_end(world);
+}
+
+/* Whatever bit of whatever call is flipped: one completion, or the Process ends. */
+static void every_call_with_a_flipped_bit(void **state)
+{
+	(void)state;
+	static _Alignas(8) uint8_t bytes[WIRE_RECORD_MAX];
+	for (uint16_t type = 1; type <= WIRE_CALL_TYPE_REGISTRY_SET; type++) {
+		for (unsigned bit = 0; bit < 130 * 8; bit += 3) {
+			struct world *world = world_new(1, NULL);
+			struct actor a = actor_new(world, 0);
+			uint64_t cap = actor_request(a, 1), memory = actor_memory(a, 0, 64, 3);
+			assert_int_equal(actor_invoke(a, cap), FOS_OK);
+			struct arrival arrival;
+			assert_true(actor_arrival(a, &arrival));
+			bool args = type == WIRE_CALL_TYPE_MEMORY_COPY ||
+						(type >= WIRE_CALL_TYPE_REQUEST_REFINE && type <= WIRE_CALL_TYPE_CONTINUE);
+			static const size_t sizes[] = {0,  16, 40, 48, 56, 40, 24, 48, 40,
+										   32, 24, 24, 24, 24, 32, 24, 24, 24};
+			uint64_t fixed[16] = {0, 0, memory, memory, 0, 0, 0};
+			if (type >= WIRE_CALL_TYPE_REQUEST_CREATE)
+				fixed[2] = cap;
+			if (type >= WIRE_CALL_TYPE_CONTINUE && type <= WIRE_CALL_TYPE_FINISH)
+				fixed[2] = arrival.id;
+			fixed[3] = type == WIRE_CALL_TYPE_CONTINUE ? cap : fixed[3];
+			if (type == WIRE_CALL_TYPE_FAIL)
+				fixed[3] = FOS_DEVICE;
+			if (type == WIRE_CALL_TYPE_REQUEST_INVOKE || type == WIRE_CALL_TYPE_REQUEST_CREATE ||
+				type == WIRE_CALL_TYPE_MEMORY_CREATE || type == WIRE_CALL_TYPE_MEMORY_DIMINISH)
+				fixed[3] = 0;
+			struct call call;
+			call_init(&call, type, fixed, sizes[type], args);
+			if (args && type != WIRE_CALL_TYPE_MEMORY_COPY)
+				call_imm(&call, 0, 16, "abc", 3);
+			size_t size = call_encode(&call, world->cookie, bytes);
+			if (bit / 8 < size)
+				bytes[bit / 8] = (uint8_t)(bytes[bit / 8] ^ (1u << bit % 8));
+			/* A flipped cookie is another cookie. */
+			uint64_t cookie;
+			memcpy(&cookie, bytes + offsetof(struct wire_record, cookie), sizeof cookie);
+			if (cookie == world->cookie) {
+				world_step(a.node, &(struct core_event){.type = CORE_CALL,
+														.process = a.process,
+														.bytes = bytes,
+														.size = size});
+				world_settle(world);
+				if (type == WIRE_CALL_TYPE_REGISTRY_GET) /* whatever time it has now */
+					world_tick(world, UINT64_MAX / 2);
+				if (type != WIRE_CALL_TYPE_REGISTRY_GET || bit < 16 * 8)
+					assert_int_equal(world->completed[cookie], !a.node->ended_processes);
+			}
+			world_end(world);
+		}
+	}
+}
+
+/* The Controller's memory ends: calls are refused with QUOTA, what is there goes on, and what dies
+ * gives its room to others. */
+static void memory_ends(void **state)
+{
+	(void)state;
+	struct core_config config;
+	core_config_default(&config);
+	config.limits.memory = 2 << 20;
+	struct world *world = world_new(1, &config);
+	struct actor a = actor_new(world, 0), b = actor_new(world, 0);
+	uint64_t door = actor_give(b, actor_request(b, 1), a);
+	static const uint8_t bytes[6000];
+	struct arrival arrival;
+	assert_int_equal(actor_invoke(a, door), FOS_OK);
+	assert_true(actor_arrival(b, &arrival));
+	assert_int_equal(actor_finish(b, arrival.id), FOS_OK);
+	struct call call = call_refinement(door);
+	call_imm(&call, 0, 0, bytes, sizeof bytes);
+	unsigned count = 0;
+	while (actor_call(a, &call, NULL) == FOS_OK)
+		count++;
+	assert_in_range(count, 100, 400);
+	assert_true(core_memory_grown(a.node->core) <= 2 << 20);
+	assert_int_equal(actor_invoke(a, door), FOS_OK);
+	assert_true(actor_arrival(b, &arrival));
+	actor_kill(a);
+	call = call_refinement(actor_request(b, 2));
+	call_imm(&call, 0, 0, bytes, sizeof bytes);
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(actor_call(b, &call, NULL), FOS_OK);
+	world_end(world);
+}
+
 static void malformed_ends_the_process(void **state)
 {
 	(void)state;
@@ -648,15 +753,27 @@ static void malformed_ends_the_process(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(null_and_slots),        cmocka_unit_test(memory_bounds),
-		cmocka_unit_test(diminish_rights),       cmocka_unit_test(refine_and_deliver),
-		cmocka_unit_test(own_memory_comes_home), cmocka_unit_test(continue_fail_finish),
-		cmocka_unit_test(process_death),         cmocka_unit_test(once_is_exact),
-		cmocka_unit_test(once_too_small),        cmocka_unit_test(quotas),
-		cmocka_unit_test(values_quota),          cmocka_unit_test(full_inbox_is_fair),
-		cmocka_unit_test(local_copies),          cmocka_unit_test(revoke_waits_for_slices),
-		cmocka_unit_test(channels_are_apart),    cmocka_unit_test(nesting),
-		cmocka_unit_test(nesting_depth),         cmocka_unit_test(malformed_ends_the_process),
+		cmocka_unit_test(null_and_slots),
+		cmocka_unit_test(memory_bounds),
+		cmocka_unit_test(diminish_rights),
+		cmocka_unit_test(refine_and_deliver),
+		cmocka_unit_test(own_memory_comes_home),
+		cmocka_unit_test(continue_fail_finish),
+		cmocka_unit_test(process_death),
+		cmocka_unit_test(once_is_exact),
+		cmocka_unit_test(once_too_small),
+		cmocka_unit_test(quotas),
+		cmocka_unit_test(values_quota),
+		cmocka_unit_test(full_inbox_is_fair),
+		cmocka_unit_test(local_copies),
+		cmocka_unit_test(revoke_waits_for_slices),
+		cmocka_unit_test(channels_are_apart),
+		cmocka_unit_test(nesting),
+		cmocka_unit_test(nesting_depth),
+		cmocka_unit_test(dies_with_its_own_on_error),
+		cmocka_unit_test(every_call_with_a_flipped_bit),
+		cmocka_unit_test(memory_ends),
+		cmocka_unit_test(malformed_ends_the_process),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

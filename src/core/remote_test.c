@@ -220,6 +220,122 @@ static void parked_time_ends(void **state)
 	world_end(world);
 }
 
+/* Two targets, no credits to spare, everything at random: each target's order holds. */
+static void order_without_credits(void **state)
+{
+	(void)state;
+	struct core_config config;
+	core_config_default(&config);
+	config.limits.deliveries = 2;
+	for (uint64_t seed = 0; seed < 40; seed++) {
+		struct world *world = world_new(2, &config);
+		struct base_random random = {seed};
+		struct actor one = actor_new(world, B), two = actor_other_channel(one),
+					 a = actor_new(world, A);
+		uint64_t doors[2] = {actor_give(one, actor_request(one, 1), a),
+							 actor_give(one, actor_request(two, 2), a)};
+		uint32_t sent[2] = {0}, got[2] = {0};
+		enum { EACH = 450 };
+		while (got[0] + got[1] < 2 * EACH) {
+			uint64_t what = base_random_below(&random, 12);
+			uint32_t which = (uint32_t)base_random_below(&random, 2);
+			if (what < 5 && sent[which] < EACH) {
+				fos_status status = invoke_tagged(a, doors[which], 0, sent[which], 0);
+				assert_int_equal(status, FOS_OK);
+				sent[which]++;
+			} else if (what < 7) {
+				world_deliver(world, A, B, CORE_CONTROL);
+			} else if (what < 9) {
+				world_deliver(world, B, A, CORE_CONTROL);
+			} else if (what < 11) {
+				struct arrival arrival;
+				if (actor_arrival(which ? two : one, &arrival)) {
+					assert_int_equal(tag_of(&arrival), got[which]);
+					got[which]++;
+					assert_int_equal(actor_finish(one, arrival.id), FOS_OK);
+				}
+			}
+		}
+		world_end(world);
+	}
+}
+
+/* A retry whose time ends for want of a credit hands its place to the next parked one. */
+static void retry_that_never_left(void **state)
+{
+	(void)state;
+	struct core_config config;
+	core_config_default(&config);
+	config.limits.deliveries = 1;
+	struct world *world = world_new(2, &config);
+	struct actor server = actor_new(world, B), a = actor_new(world, A);
+	uint64_t door = actor_give(server, actor_request(server, 1), a);
+	uint64_t aside = actor_give(server, actor_request(actor_other_channel(server), 2), a);
+	uint64_t sorry = actor_request(a, 9);
+	struct arrival arrival, first;
+	assert_int_equal(invoke_tagged(a, door, 0, 0, 0), FOS_OK);
+	assert_int_equal(invoke_tagged(a, door, sorry, 1, 1000), FOS_OK);
+	world_settle(world);
+	assert_int_equal(invoke_tagged(a, door, 0, 2, 0), FOS_OK); /* appended: the owner knows of 1 */
+	assert_int_equal(actor_usage(a).parked, 2);
+	world->hold[A][B][CORE_CONTROL] = true;
+	for (uint32_t i = 0; i < wire_class_credits(WIRE_CLASS_INVOKE); i++)
+		assert_int_equal(invoke_tagged(a, aside, 0, i, 0), FOS_OK);
+	assert_true(actor_arrival(server, &first));
+	assert_int_equal(actor_finish(server, first.id), FOS_OK);
+	world_settle(world); /* ROOM arrives, its retry finds no credit */
+	world_tick(world, 1000);
+	assert_true(actor_arrival(a, &arrival));
+	assert_int_equal(arrival.status, FOS_BUSY);
+	world->hold[A][B][CORE_CONTROL] = false;
+	world_settle(world);
+	assert_true(actor_arrival(server, &arrival));
+	assert_int_equal(tag_of(&arrival), 2);
+	world_end(world);
+}
+
+/* What is queued for a credit is older than what is appended to a park, and stays so when the one
+ * that bounced first is gone. */
+static void queued_ones_join_the_park(void **state)
+{
+	(void)state;
+	struct core_config config;
+	core_config_default(&config);
+	config.limits.deliveries = 1;
+	struct world *world = world_new(2, &config);
+	struct actor server = actor_new(world, B), a = actor_new(world, A);
+	uint64_t door = actor_give(server, actor_request(server, 1), a);
+	uint64_t aside = actor_give(server, actor_request(actor_other_channel(server), 2), a);
+	struct arrival arrival, first;
+	assert_int_equal(invoke_tagged(a, door, 0, 0, 0), FOS_OK);
+	world_settle(world);
+	world_tick(world, world->nodes[A].config.heartbeat); /* brings the credits home */
+	world_settle(world);
+	world->hold[A][B][CORE_CONTROL] = true;
+	assert_int_equal(invoke_tagged(a, door, 0, 1, 1000), FOS_OK);
+	for (uint32_t i = 0; i < wire_class_credits(WIRE_CLASS_INVOKE); i++)
+		assert_int_equal(invoke_tagged(a, aside, 0, i, 0), FOS_OK);
+	assert_int_equal(invoke_tagged(a, door, 0, 2, 0), FOS_OK);
+	assert_int_equal(actor_usage(a).parked, 2); /* queued */
+	assert_true(world_deliver(world, A, B, CORE_CONTROL));
+	world_settle(world); /* the bounce of 1 brings one credit, which one aside takes */
+	assert_int_equal(invoke_tagged(a, door, 0, 3, 0), FOS_OK);
+	world_tick(world, 1000); /* 1 is gone */
+	assert_true(actor_arrival(server, &first));
+	assert_int_equal(actor_finish(server, first.id), FOS_OK);
+	world->hold[A][B][CORE_CONTROL] = true;
+	world_settle(world);
+	world->hold[A][B][CORE_CONTROL] = false;
+	world_settle(world);
+	for (uint32_t tag = 2; tag <= 3; tag++) {
+		assert_true(actor_arrival(server, &arrival));
+		assert_int_equal(tag_of(&arrival), tag);
+		assert_int_equal(actor_finish(server, arrival.id), FOS_OK);
+		world_settle(world);
+	}
+	world_end(world);
+}
+
 static void provider_dies_with_parked(void **state)
 {
 	(void)state;
@@ -757,6 +873,9 @@ int main(void)
 		cmocka_unit_test(deep_nesting_travels),
 		cmocka_unit_test(bounce_keeps_order_and_turns),
 		cmocka_unit_test(parked_time_ends),
+		cmocka_unit_test(order_without_credits),
+		cmocka_unit_test(retry_that_never_left),
+		cmocka_unit_test(queued_ones_join_the_park),
 		cmocka_unit_test(provider_dies_with_parked),
 		cmocka_unit_test(session_ends),
 		cmocka_unit_test(credits_come_back),
