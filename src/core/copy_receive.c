@@ -108,6 +108,8 @@ static fos_status accept(struct core *core, struct session *session,
 		return status;
 	if (object->kind != FOS_MEMORY)
 		return FOS_WRONG_TYPE;
+	if (!(object->memory.rights & FOS_WRITE))
+		return FOS_DENIED;
 	if (!base_range_inside(message->base, message->total, object->memory.length))
 		return FOS_RANGE;
 	if (session->incoming_count + session->account.parked >= INCOMING_MAX)

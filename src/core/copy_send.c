@@ -81,6 +81,8 @@ static fos_status find_here(struct core *core, const struct outgoing *want, stru
 		return status;
 	if ((*dst)->kind != FOS_MEMORY)
 		return FOS_WRONG_TYPE;
+	if (!((*dst)->memory.rights & FOS_WRITE))
+		return FOS_DENIED;
 	return base_range_inside(want->dst_offset, want->length, (*dst)->memory.length) ? FOS_OK
 																					: FOS_RANGE;
 }
@@ -93,6 +95,8 @@ static fos_status check(struct core *core, const struct outgoing *want, struct o
 	*to = NULL;
 	if (src->kind != FOS_MEMORY)
 		return FOS_WRONG_TYPE;
+	if (!(src->memory.rights & FOS_READ))
+		return FOS_DENIED;
 	if (!base_range_inside(want->src_offset, want->length, src->memory.length))
 		return FOS_RANGE;
 	if (want->dst_ref.node == core->config.node)
@@ -411,6 +415,8 @@ static fos_status start(struct core *core, struct session *session, const struct
 							.dst_offset = dst->offset,
 							.length = src->length,
 							.landing = *landing};
+	if (!(src->rights & FOS_READ) || !(dst->rights & FOS_WRITE))
+		return FOS_DENIED;
 	if (dst->length < src->length)
 		return FOS_RANGE;
 	if (session->account.parked >= KEPT_FOR_PEER)
