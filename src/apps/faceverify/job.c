@@ -41,7 +41,7 @@ struct job {
 
 	float *distances;                    /* of each probe; negative: none yet */
 	uint32_t probe_of[VERIFY_BATCH_MAX]; /* the batch under way: which probe a query is */
-	uint32_t failed;                     /* queries of the batch under way */
+	uint32_t asked, failed;              /* queries of the batch under way */
 	char failure[VERIFY_ERROR_MAX];      /* the first one's */
 	double *batch_us[VERIFY_MODES], *one_us[VERIFY_MODES];
 };
@@ -219,6 +219,7 @@ static bool run_batch(struct job *job, verify_mode mode, uint32_t first, uint32_
 		queries[asked++] = (verify_query){i, job->set.probes[i].name};
 	}
 	*us = 0;
+	job->asked = asked;
 	if (asked == 0)
 		return true;
 	job->failed = 0;
@@ -304,6 +305,13 @@ static bool verify_all(struct job *job)
 
 /* ------------------------------------------------------------------ measuring */
 
+static void note_batch(struct job *job, verify_mode mode, double us)
+{
+	report_mode *m = &job->report->modes[mode];
+	job->batch_us[mode][m->batches++] = us;
+	m->verified += job->asked;
+}
+
 static bool measure_batches(struct job *job)
 {
 	const job_options *o = job->options;
@@ -317,12 +325,11 @@ static bool measure_batches(struct job *job)
 			show(job, "measuring batches, round %u, %.0f of %.0f s ...", round, passed, o->seconds);
 		for (unsigned turn = 0; turn < VERIFY_MODES; turn++) {
 			const verify_mode mode = (round + turn) % VERIFY_MODES;
-			report_mode *m = &job->report->modes[mode];
 			double us;
 			if (!o->modes[mode])
 				continue;
 			if (run_batch(job, mode, first_of(job, round), job->batch, &us))
-				job->batch_us[mode][m->batches++] = us;
+				note_batch(job, mode, us);
 			else if (fos_lost(job->ch) || !insist(job, mode, first_of(job, round), job->batch, &us))
 				return complain(job, "given up");
 		}
@@ -372,14 +379,16 @@ static void count_messages(struct job *job, verify_mode mode)
 		if (!insist(job, mode, 0, job->batch, &us))
 			return;
 	bool warm = true;
+	double verifications = 0; /* probes without a photo are not asked for */
 	meter_read(job->meter, &before);
-	for (uint32_t i = 0; i < COUNTED_BATCHES; i++)
+	for (uint32_t i = 0; i < COUNTED_BATCHES; i++) {
 		warm = warm && run_batch(job, mode, first_of(job, i), job->batch, &us);
+		verifications += job->asked;
+	}
 	meter_read(job->meter, &after);
-	if (!cold || !warm)
+	if (!cold || !warm || verifications == 0)
 		return;
 	meter_difference(&before, &after, &m->warm);
-	const double verifications = (double)job->batch * COUNTED_BATCHES;
 	m->net_messages = (double)meter_messages(&m->warm) / verifications;
 	m->net_bytes = (double)meter_bytes(&m->warm) / verifications;
 	m->kernel_bytes = (double)m->warm.kernel_bytes / verifications;
@@ -426,7 +435,7 @@ static void summarize(struct job *job)
 		double sum = 0;
 		for (uint32_t i = 0; i < m->batches; i++)
 			sum += job->batch_us[mode][i];
-		m->per_s = sum > 0 ? (double)m->batches * job->batch / sum * 1e6 : 0;
+		m->per_s = sum > 0 ? (double)m->verified / sum * 1e6 : 0;
 		m->batch_p50_us = stats_percentile(job->batch_us[mode], m->batches, 50);
 		m->batch_p99_us = stats_percentile(job->batch_us[mode], m->batches, 99);
 		m->one_p50_us = stats_percentile(job->one_us[mode], m->ones, 50);

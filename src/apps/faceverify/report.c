@@ -70,7 +70,9 @@ static double messages(const report *r, const report_mode *mode)
 
 static double batch_messages(const report *r, const report_mode *mode)
 {
-	return mode->counted && r->has_recorders ? mode->net_messages * r->batch : -1;
+	return mode->counted && r->has_recorders
+			   ? (double)meter_messages(&mode->warm) / mode->counted_batches
+			   : -1;
 }
 
 static double bytes(const report *r, const report_mode *mode)

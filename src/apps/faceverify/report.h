@@ -13,6 +13,7 @@
 typedef struct report_mode {
 	bool ran;
 	uint32_t batches, ones; /* that were timed */
+	uint64_t verified;      /* verifications in the timed batches */
 	uint32_t pieces;        /* of a batch */
 	double batch_p50_us, batch_p99_us, one_p50_us, one_p99_us;
 	double per_s; /* verifications a second, in batches */

@@ -45,8 +45,8 @@ constant uchar bin_of[256] = {
 	47, 48, 58, 49, 58, 58, 58, 50, 51, 52, 58, 53, 54, 55, 56, 57, //
 };
 
-/* Vectors at any address. (vload16 would do, but compilers take it apart into pairs and quadruples of
- * elements and do not find all the way back: more than twice the time.) */
+/* Vectors at any address. (vload16 would do, but compilers take it apart into pairs and quadruples
+ * of elements and do not find all the way back: more than twice the time.) */
 typedef short16 __attribute__((aligned(2))) short16_anywhere;
 typedef uchar16 __attribute__((aligned(1))) uchar16_anywhere;
 
