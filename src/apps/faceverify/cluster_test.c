@@ -188,6 +188,23 @@ static void a_damaged_file_spoils_nothing(void **state)
 	assert_int_equal(run(VERIFY_CHAIN, 64, &outcome), FOS_OK);
 }
 
+/* One lane, one query a piece: each piece starts when the one before ends, not at a later look. */
+static void a_free_lane_is_used_at_once(void **state)
+{
+	static struct outcome outcome;
+	const verify_options narrow = {
+		.piece = 1, .depth = 1, .timeout = 1500000000u, .patience = 10 * SECOND};
+	verifier *usual = v;
+	v = verify_open(ch, &narrow, known, photos, PHOTOS);
+	assert_non_null(v);
+	assert_int_equal(run(VERIFY_CHAIN, 1, &outcome), FOS_OK);
+	const uint64_t begin = now_ns();
+	assert_int_equal(run(VERIFY_CHAIN, 64, &outcome), FOS_OK);
+	assert_true(now_ns() - begin < SECOND); /* 64 looks at deadlines would take 1.3 s */
+	verify_close(v);
+	v = usual;
+}
+
 /* ------------------------------------------------------------------ bad days */
 
 /* The pid of the Process with this label on that node, or, without a label, of its Controller. */
@@ -314,6 +331,7 @@ static int inside(void)
 		cmocka_unit_test(all_modes_agree_with_the_reference),
 		cmocka_unit_test(a_stranger_spoils_nothing),
 		cmocka_unit_test(a_damaged_file_spoils_nothing),
+		cmocka_unit_test(a_free_lane_is_used_at_once),
 		cmocka_unit_test(fs_dies),
 		cmocka_unit_test(blk_dies),
 		cmocka_unit_test(gpu_dies),

@@ -433,14 +433,17 @@ static bool take_piece(verifier *v, struct lane *lane)
 	return true;
 }
 
-static void start_pieces(verifier *v)
+/* Gives pieces to all lanes that are free; false: there was nothing to give, or no lane. */
+static bool start_pieces(verifier *v)
 {
+	bool started = false;
 	for (uint32_t i = 0; i < v->options.depth && !v->broken; i++) {
 		struct lane *lane = &v->lanes[i];
 		if (lane->state != LANE_IDLE || lane->completions > 0)
 			continue;
 		if (!take_piece(v, lane))
-			return;
+			break;
+		started = true;
 		const uint64_t at = (uint64_t)v->queries[lane->first].photo * LBP_PHOTO;
 		const fos_status status = fos_memory_diminish(
 			v->ch, v->own_photos, at, (uint64_t)lane->count * LBP_PHOTO, 0, &lane->probes);
@@ -449,6 +452,7 @@ static void start_pieces(verifier *v)
 		else
 			lane_fail(lane, status, "naming the photos: %s", fos_status_text(status));
 	}
+	return started;
 }
 
 /* Moves every lane on; what was not started when something died ends like what was. */
@@ -528,10 +532,10 @@ fos_status verify_batch(verifier *v, verify_mode mode, const verify_query *queri
 		return status;
 	}
 	resolve(v);
-	turn(v);
 	while (v->open > 0) {
-		start_pieces(v);
-		turn(v);
+		do
+			turn(v); /* ends pieces, which frees lanes */
+		while (start_pieces(v));
 		if (v->open > 0 && fos_wait(v->ch, TICK) == 0 && fos_lost(v->ch))
 			end_all(v, FOS_CONTROLLER_LOST, fos_status_text(FOS_CONTROLLER_LOST));
 	}
