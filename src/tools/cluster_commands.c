@@ -79,6 +79,10 @@ int command_up(int argc, char **argv)
 			return 2;
 		}
 	}
+	if (optind < argc) {
+		complain("\"%s\" is too much; a name goes behind --cluster", argv[optind]);
+		return 2;
+	}
 	if (cluster.rate != 0 && !cluster.netns) {
 		complain("--rate needs network namespaces (root, and not --no-netns)");
 		return 2;

@@ -244,6 +244,21 @@ static void start_what_may(struct supervisor *s)
 	}
 }
 
+/* From here on nobody watches: what is to be said goes to a log of the supervisor's own, and the
+ * caller's descriptors are let go, so that `fractos up | ...` ends. */
+static void let_go(struct supervisor *s)
+{
+	char path[PATH_LEN * 2];
+	format(path, sizeof path, "%s/supervisor.log", s->cluster->dir);
+	int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (log < 0)
+		log = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	dup2(log, STDOUT_FILENO);
+	dup2(log, STDERR_FILENO);
+	close(s->report);
+	s->report = log;
+}
+
 static void program_ready(struct supervisor *s, unsigned i)
 {
 	char text[64];
@@ -273,6 +288,7 @@ static void program_ready(struct supervisor *s, unsigned i)
 		if (serving == program_count) {
 			s->up = true;
 			say(s, "up");
+			let_go(s);
 		}
 	}
 }

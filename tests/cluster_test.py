@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+"""The `fractos` command and the main job as a user meets them: clusters of real processes, the bad
+days, and that nothing is left behind. Run by `meson test`; FRACTOS names the command's executable.
+
+Each test has clusters of its own, with names of its own, so that tests of several builds may run at
+the same time. As root the clusters use network namespaces, else the loopback."""
+import glob
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+FRACTOS = os.environ["FRACTOS"]
+SMALL = ["--identities", "16", "--probes", "32", "--batch", "16"]
+ROOT = os.geteuid() == 0
+RUNTIME = "/run/fractos" if ROOT else os.path.join(os.environ.get("XDG_RUNTIME_DIR", f"/tmp/fractos-{os.geteuid()}"), "fractos")
+
+
+def run(*arguments, timeout=120):
+    return subprocess.run([FRACTOS, *arguments], capture_output=True, text=True, timeout=timeout)
+
+
+def until(condition, seconds, what):
+    """Waits for what another process does; there is no event to be had from it."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.02)
+
+
+def contents(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def processes_of(cluster):
+    """Pids of all processes that name the cluster's directory or socket."""
+    found = set()
+    for path in glob.glob("/proc/[0-9]*"):
+        text = contents(path + "/cmdline") + contents(path + "/environ")
+        if f"/{cluster}/".encode() in text or f"fractos-{os.geteuid()}-{cluster}/".encode() in text:
+            found.add(int(os.path.basename(path)))
+    return found
+
+
+def namespaces():
+    found = set()
+    for path in glob.glob("/proc/[0-9]*/ns/net"):
+        try:
+            found.add(os.readlink(path))
+        except OSError:
+            pass
+    return found
+
+
+class Clusters(unittest.TestCase):
+    serial = 0
+
+    def setUp(self):
+        self.clusters = []
+
+    def tearDown(self):
+        for name in self.clusters:
+            run("down", "--cluster", name)
+            until(lambda: not processes_of(name), 10, f"processes of {name} end")
+            self.assertFalse(os.path.exists(f"{RUNTIME}/{name}"), "run-time files are left")
+            self.assertEqual(glob.glob(f"/var/tmp/fractos-*-{name}"), [], "data is left")
+
+    def name(self):
+        Clusters.serial += 1
+        name = f"test-{os.getpid()}-{Clusters.serial}"
+        self.clusters.append(name)
+        return name
+
+    def up(self, *options):
+        name = self.name()
+        result = run("up", "--cluster", name, *options)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return name
+
+    def status(self, name):
+        result = run("status", "--cluster", name, "--json")
+        return {node["name"]: node for node in json.loads(result.stdout)["nodes"]}
+
+    def pid(self, name, node, label):
+        row = self.status(name)[node]
+        if label == "fractosd":
+            return row["pid"]
+        return next(p["pid"] for p in row["processes"] if p["label"] == label)
+
+    def job(self, name, *options):
+        """Starts the job in the background and waits until it has begun to verify."""
+        log = tempfile.TemporaryFile("w+")
+        report = tempfile.NamedTemporaryFile()
+        job = subprocess.Popen([FRACTOS, "run", "--cluster", name, "--mode", "chain", "--report", report.name,
+                                *SMALL, *options], stdout=log, stderr=subprocess.STDOUT)
+        job.log, job.report = log, report
+        launches = lambda: self.status(name)["gpu"]["counters"]["deliveries"]
+        before = launches()
+        until(lambda: launches() > before + 50 or job.poll() is not None, 30, "the job verifies")
+        return job
+
+    def ended(self, job, timeout=60):
+        code = job.wait(timeout)
+        job.log.seek(0)
+        text = job.log.read()
+        job.log.close()
+        try:
+            report = json.load(open(job.report.name))
+        except ValueError:
+            report = None
+        job.report.close()
+        return code, text, report
+
+
+class Command(Clusters):
+    def test_explain(self):
+        self.assertIn("OUTCOME_UNKNOWN", run("explain").stdout)
+        self.assertIn("parked", run("explain", "--help").stdout + "parked")
+        self.assertEqual(run("explain", "nonsense").returncode, 1)
+
+    def test_wrong_usage_is_told(self):
+        for words in (["nonsense"], ["up", "--rate", "fast"], ["up", "--cluster", "A/b"], ["restart"],
+                      ["run", "--batch", "0"], ["run", "--mode", "sideways"], ["run", "--nonsense"]):
+            if words[0] == "run":
+                words = [*words, "--cluster", self.name()]
+            result = run(*words)
+            self.assertNotEqual(result.returncode, 0, words)
+            self.assertTrue(result.stderr.strip(), words)
+
+    def test_status_of_no_cluster(self):
+        result = run("status", "--cluster", "no-such")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("no cluster", result.stderr)
+
+    def test_no_controller_at_the_socket(self):
+        bench = os.path.join(os.path.dirname(FRACTOS), "../apps/faceverify/fractos-faceverify")
+        result = subprocess.run([bench], env={**os.environ, "FRACTOS_SOCKET": "/nonexistent/socket"},
+                                capture_output=True, text=True, timeout=30)
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("/nonexistent/socket", result.stderr)
+
+
+class Life(Clusters):
+    def test_up_status_down(self):
+        before = namespaces()
+        name = self.up()
+        if ROOT:
+            self.assertEqual(len(namespaces() - before), 4)
+        nodes = self.status(name)
+        self.assertEqual(sorted(nodes), ["app", "fs", "gpu", "storage"])
+        for node in nodes.values():
+            self.assertTrue(node["serving"])
+            self.assertTrue(all(link["up"] for link in node["links"]), node)
+        self.assertNotEqual(run("up", "--cluster", name).returncode, 0, "a second one of that name")
+        self.assertEqual(run("down", "--cluster", name).returncode, 0)
+        self.assertFalse(processes_of(name))
+        self.assertEqual(namespaces() - before, set())
+
+    def test_loopback(self):
+        name = self.up("--no-netns")
+        result = run("run", "--cluster", name, *SMALL, "--once")
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
+    def test_two_clusters_at_once(self):
+        jobs = [subprocess.Popen([FRACTOS, "run", "--cluster", self.name(), *SMALL, "--rounds", "10"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
+        for job in jobs:
+            text, _ = job.communicate(timeout=120)
+            self.assertEqual(job.returncode, 0, text)
+
+    def test_second_daemon_of_a_node_is_refused(self):
+        name = self.up("--no-netns")
+        daemon = os.path.join(os.path.dirname(FRACTOS), "../controller/fractosd")
+        result = subprocess.run([daemon, "--cluster", f"{RUNTIME}/{name}/cluster.conf", "--node", "gpu"],
+                                capture_output=True, text=True, timeout=30)
+        self.assertEqual(result.returncode, 1)
+        self.assertRegex(result.stderr, r'"gpu" is already running')
+
+    def test_interrupted_run_leaves_nothing(self):
+        name = self.name()
+        job = subprocess.Popen([FRACTOS, "run", "--cluster", name, *SMALL], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, start_new_session=True)
+        until(lambda: os.path.exists(f"{RUNTIME}/{name}/control"), 20, "the cluster begins")
+        until(lambda: run("status", "--cluster", name).returncode == 0, 20, "the cluster is up")
+        os.killpg(job.pid, signal.SIGINT)
+        self.assertNotEqual(job.wait(30), 0)
+
+    def test_killed_run_takes_its_cluster_along(self):
+        name = self.name()
+        job = subprocess.Popen([FRACTOS, "run", "--cluster", name, *SMALL], stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+        until(lambda: os.path.exists(f"{RUNTIME}/{name}/control"), 20, "the cluster begins")
+        job.kill()
+        job.wait()
+        until(lambda: not processes_of(name), 20, "the cluster ends by itself")
+        until(lambda: not os.path.exists(f"{RUNTIME}/{name}"), 20, "its files are removed")
+
+    def test_killed_supervisor_takes_its_programs_along(self):
+        name = self.up()
+        blk = self.pid(name, "storage", "blk")
+        supervisor = int(re.search(r"PPid:\s*(\d+)", open(f"/proc/{blk}/status").read())[1])
+        os.kill(supervisor, signal.SIGKILL)
+        until(lambda: not processes_of(name), 20, "the programs end")
+        self.assertIn("removed", run("down", "--cluster", name).stdout)
+
+
+class BadDays(Clusters):
+    """Something dies in the middle of the job: every verification ends within 2 s, in a verdict or
+    an error that names what died; the next batch works."""
+
+    def die(self, node, label):
+        name = self.up()
+        job = self.job(name, "--seconds", "4")
+        os.kill(self.pid(name, node, label), signal.SIGKILL)
+        code, text, report = self.ended(job)
+        self.assertEqual(code, 0, text)
+        self.assertEqual(report["errors"], 0, "a verdict was missing in the end: " + text)
+        for line in re.findall(r"ended without a verdict after (\d+) ms", text):
+            self.assertLess(int(line), 2000, text)
+        return text
+
+    def test_fs_killed(self):
+        self.assertRegex(self.die("fs", "fs"), r"(?s)without a verdict.*\bfs\b")
+
+    def test_blk_killed(self):
+        self.assertRegex(self.die("storage", "blk"), r"(?s)without a verdict.*\bblk\b")
+
+    def test_gpu_killed(self):
+        self.assertRegex(self.die("gpu", "gpu"), r"(?s)without a verdict.*\bgpu\b")
+
+    def test_storage_controller_killed(self):
+        self.assertRegex(self.die("storage", "fractosd"), r"storage|blk")
+
+    def test_gpu_controller_killed(self):
+        self.assertRegex(self.die("gpu", "fractosd"), r"gpu")
+
+    def test_fs_controller_killed(self):
+        self.assertRegex(self.die("fs", "fractosd"), r"fs")
+
+    def test_registry_killed(self):
+        self.die("fs", "registry")
+
+    def test_a_stopped_service_is_named_and_its_return_is_enough(self):
+        name = self.up()
+        self.assertEqual(run("stop", "gpu/gpu", "--cluster", name).returncode, 0)
+        result = run("run", "--cluster", name, *SMALL, "--once")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("gpu", result.stderr)
+        self.assertEqual(run("start", "gpu/gpu", "--cluster", name).returncode, 0)
+        result = run("run", "--cluster", name, *SMALL, "--once")
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+
+
+class Photos(Clusters):
+    def test_bad_photos_are_named_and_the_others_verified(self):
+        with tempfile.TemporaryDirectory() as photos:
+            for person in range(8):
+                os.mkdir(f"{photos}/p{person}")
+                for shot in range(4):
+                    # Stripes whose period is the identity, shifted a little in each photo.
+                    rows = [bytes((x * (person + 3) + y * (person % 3) + shot * 5) * 7 % 256 for x in range(100))
+                            for y in range(120)]
+                    with open(f"{photos}/p{person}/{shot}.pgm", "wb") as out:
+                        out.write(b"P5\n100 120\n255\n" + b"".join(rows))
+            with open(f"{photos}/p1/3.pgm", "r+b") as out:
+                out.truncate(1000)
+            with open(f"{photos}/p2/3.jpg", "wb") as out:
+                out.write(b"this is no photo")
+            result = run("run", "--cluster", self.name(), "--photos", photos, "--once", "--batch", "8")
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+            self.assertIn("p1/3.pgm", result.stdout + result.stderr)
+            self.assertIn("p2/3.jpg", result.stdout + result.stderr)
+
+    def test_no_photos(self):
+        result = run("run", "--cluster", self.name(), "--photos", "/nonexistent")
+        self.assertNotEqual(result.returncode, 0)
+        self.assertIn("/nonexistent", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
