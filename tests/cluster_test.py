@@ -114,7 +114,7 @@ class Clusters(unittest.TestCase):
         text = job.log.read()
         job.log.close()
         try:
-            report = json.load(open(job.report.name))
+            report = json.loads(contents(job.report.name))
         except ValueError:
             report = None
         job.report.close()
@@ -207,7 +207,7 @@ class Life(Clusters):
     def test_killed_supervisor_takes_its_programs_along(self):
         name = self.up()
         blk = self.pid(name, "storage", "blk")
-        supervisor = int(re.search(r"PPid:\s*(\d+)", open(f"/proc/{blk}/status").read())[1])
+        supervisor = int(re.search(r"PPid:\s*(\d+)", contents(f"/proc/{blk}/status").decode())[1])
         os.kill(supervisor, signal.SIGKILL)
         until(lambda: not processes_of(name), 20, "the programs end")
         self.assertIn("removed", run("down", "--cluster", name).stdout)

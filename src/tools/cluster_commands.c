@@ -281,6 +281,7 @@ static int run_job(const struct cluster *cluster, const struct run_options *opti
 		sigset_t none;
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
+		signal(SIGINT, SIG_DFL);
 		if (!node || !enter(cluster, "app"))
 			_exit(126);
 		setenv("FRACTOS_SOCKET", node->socket, 1);
