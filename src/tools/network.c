@@ -31,14 +31,14 @@ static int make_namespace(void)
 	pid_t child = fork();
 	if (child == 0) {
 		close(down[1]);
-		byte = unshare(CLONE_NEWNET) == 0 ? 0 : (char)errno;
+		byte = unshare(CLONE_NEWNET) == 0 ? 0 : (char)errno; /* below 128 */
 		if (write(up[1], &byte, 1) == 1)
 			(void)!read(down[0], &byte, 1);
 		_exit(0);
 	}
 	close(up[1]);
 	if (child > 0 && read(up[0], &byte, 1) == 1) {
-		errno = byte;
+		errno = (unsigned char)byte;
 		if (byte == 0) {
 			format(path, sizeof path, "/proc/%d/ns/net", (int)child);
 			fd = open(path, O_RDONLY | O_CLOEXEC);
