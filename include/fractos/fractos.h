@@ -97,6 +97,10 @@ FOS_CHECKED fos_status fos_channel_open(fos_process *process, fos_channel **out)
  */
 void fos_channel_close(fos_channel *channel);
 fos_process *fos_channel_process(fos_channel *channel);
+/* A pointer that a library keeps with a channel; NULL at first. `key` is an address of its own.
+ * Neither looked at nor freed here: calls under way, which end with the channel, tell its end.
+ * Returns NULL where four keys are in use. On the channel's thread. */
+void **fos_channel_place(fos_channel *channel, const void *key);
 
 /* ------------------------------------------------------------------ arena */
 
@@ -345,6 +349,14 @@ FOS_CHECKED fos_status fos_null_async(fos_channel *ch, fos_done done, void *arg)
 /* The registry's Request, refined with the principal of this Process by its Controller; waits up
  * to `time` ns until one is known. TIMED_OUT. See fractos/registry.h for what to do with it. */
 FOS_CHECKED fos_status fos_registry_get(fos_channel *ch, uint64_t time, fos_cap *out);
+/* The same, but waits until the registry is another object than what slot `known` holds: when that
+ * one has died and another has come (FOS_CAP_NONE: until any is known). That the same registry was
+ * out of reach for a while does not count. `known` may be closed as soon as the call is submitted.
+ * UINT64_MAX: waits without limit. NO_CAP. */
+FOS_CHECKED fos_status fos_registry_changed(fos_channel *ch, fos_cap known, uint64_t time,
+											fos_cap *out);
+FOS_CHECKED fos_status fos_registry_changed_async(fos_channel *ch, fos_cap known, uint64_t time,
+												  fos_done done, void *arg);
 /* Makes `request` the cluster's registry; only the Process that the cluster file allows. DENIED. */
 FOS_CHECKED fos_status fos_registry_set(fos_channel *ch, fos_cap request);
 

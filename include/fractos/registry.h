@@ -49,8 +49,15 @@ typedef struct fos_registry_args {
 	char name[FOS_NAME_MAX];
 } fos_registry_args;
 
-/* All of these block. Errors besides those of fos_call(): NOT_FOUND; EXISTS (a living publisher of
- * another principal has the name); DENIED by policy; INVALID name. */
+/* All of these block. TIMED_OUT: no registry was there in time (5 s, where no time is given); one
+ * that dies meanwhile does no harm if another comes within the time. Errors besides those of
+ * fos_call(): NOT_FOUND; EXISTS (a living publisher of another principal has the name); DENIED by
+ * policy; INVALID name.
+ *
+ * What is published stays so when the registry dies and another comes: the library publishes it
+ * again by itself, from the fos_poll(), fos_wait() or fos_serve() of the channel that published it,
+ * until it is unpublished on that channel, taken over by another publisher of the same user, or
+ * refused by the new registry. `cap` must stay open until then. */
 FOS_CHECKED fos_status fos_registry_publish(fos_channel *ch, const char *name, fos_cap cap);
 FOS_CHECKED fos_status fos_registry_unpublish(fos_channel *ch, const char *name);
 FOS_CHECKED fos_status fos_registry_lookup(fos_channel *ch, const char *name, fos_cap *out);

@@ -403,7 +403,27 @@ fos_status fos_registry_get(fos_channel *ch, uint64_t time, fos_cap *out)
 	if (!(call = BEGIN(ch, REGISTRY_GET, call, client_wake, &waiter)))
 		return status;
 	call->time = time;
+	call->other = FOS_CAP_NONE;
 	return await_cap(ch, publish(ch), &waiter, out);
+}
+
+fos_status fos_registry_changed(fos_channel *ch, fos_cap known, uint64_t time, fos_cap *out)
+{
+	struct client_waiter waiter = {0};
+	return await_cap(ch, fos_registry_changed_async(ch, known, time, client_wake, &waiter), &waiter,
+					 out);
+}
+
+fos_status fos_registry_changed_async(fos_channel *ch, fos_cap known, uint64_t time, fos_done done,
+									  void *arg)
+{
+	struct wire_call_registry_get *call;
+	fos_status status;
+	if (!(call = BEGIN(ch, REGISTRY_GET, call, done, arg)))
+		return status;
+	call->time = time;
+	call->other = known;
+	return publish(ch);
 }
 
 fos_status fos_registry_set(fos_channel *ch, fos_cap request)

@@ -30,6 +30,7 @@ enum {
 	CLIENT_CALLS_MAX = 1 << 16,    /* async calls of a channel under way with a `done` */
 	CLIENT_HANDLERS_MAX = 1 << 18, /* living Requests of a channel */
 	CLIENT_WATCHES_MAX = 16,
+	CLIENT_PLACES_MAX = 4,
 	CLIENT_YIELDS = 50,         /* looks with a sched_yield between, before sleeping: measured */
 	CLIENT_BATCH = 256,         /* answers handled before other sources get a turn */
 	CLIENT_GLANCE = 64,         /* turns without sleep between two looks at descriptors */
@@ -157,6 +158,11 @@ struct fos_channel {
 	struct client_watch watches[CLIENT_WATCHES_MAX];
 	int (*poller)(fos_channel *, void *);
 	void *poller_arg;
+
+	struct client_place { /* what libraries keep with the channel */
+		const void *key;
+		void *content;
+	} places[CLIENT_PLACES_MAX];
 };
 
 /* What an epoll event of the channel is about; watches have their index. */

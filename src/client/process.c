@@ -431,6 +431,19 @@ fos_status fos_channel_open(fos_process *process, fos_channel **out)
 	return FOS_OK;
 }
 
+void **fos_channel_place(fos_channel *ch, const void *key)
+{
+	BASE_ASSERT(ch->magic == CLIENT_CHANNEL_MAGIC);
+	for (unsigned i = 0; i < CLIENT_PLACES_MAX; i++) {
+		struct client_place *place = &ch->places[i];
+		if (place->key == NULL)
+			place->key = key;
+		if (place->key == key)
+			return &place->content;
+	}
+	return NULL;
+}
+
 void fos_channel_close(fos_channel *ch)
 {
 	if (ch == NULL)

@@ -74,6 +74,12 @@ struct core_ref { /* names an object in the whole cluster and for ever */
 	uint64_t epoch, serial;
 };
 
+static inline bool core_ref_equal(const struct core_ref *a, const struct core_ref *b)
+{
+	return a->node == b->node && a->index == b->index && a->epoch == b->epoch &&
+		   a->serial == b->serial;
+}
+
 struct value { /* immutable, counted */
 	uint32_t refs;
 	uint32_t weight; /* bytes with all that it holds, saturating */
@@ -283,7 +289,8 @@ struct revoking { /* cap_revoke that waits for slices */
 
 struct asking { /* registry_get that waits */
 	struct list link, of_process;
-	struct timer timer;
+	struct timer timer;    /* not armed: for ever */
+	struct core_ref other; /* not satisfied by this one; serial 0: by any */
 	struct process *process;
 	struct caller caller;
 };

@@ -666,7 +666,7 @@ static void every_call_with_a_flipped_bit(void **state)
 			bool args = type == WIRE_CALL_TYPE_MEMORY_COPY ||
 						(type >= WIRE_CALL_TYPE_REQUEST_REFINE && type <= WIRE_CALL_TYPE_CONTINUE);
 			static const size_t sizes[] = {0,  16, 40, 48, 56, 40, 24, 48, 40,
-										   32, 24, 24, 24, 24, 32, 24, 24, 24};
+										   32, 24, 24, 24, 24, 32, 24, 32, 24};
 			uint64_t fixed[16] = {0, 0, memory, memory, 0, 0, 0};
 			if (type >= WIRE_CALL_TYPE_REQUEST_CREATE)
 				fixed[2] = cap;

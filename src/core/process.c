@@ -176,9 +176,21 @@ static void forget_callers(struct process *process, const struct channel *channe
 			caller->channel = NULL;                                                             \
 	}
 	FORGET(copies, copy)
-	FORGET(askings, asking)
 	FORGET(revokings, revoking)
 #undef FORGET
+}
+
+/* Questions for the registry, which might wait for ever (NULL: those of all channels). */
+static void end_askings(struct core *core, struct process *process, const struct channel *channel)
+{
+	for (struct list *at = process->askings.next, *next; at != &process->askings; at = next) {
+		struct asking *asking = BASE_CONTAINER(at, struct asking, of_process);
+		next = at->next;
+		if (channel != NULL && asking->caller.channel != channel)
+			continue;
+		asking->caller.channel = NULL; /* nobody hears it */
+		core_asking_end(core, asking, FOS_PEER_LOST);
+	}
 }
 
 /* Requests made on it die, its open deliveries fail in the Process's name. */
@@ -203,6 +215,7 @@ void core_channel_gone(struct core *core, uint32_t serial, uint32_t number)
 	if (process == NULL || number >= core->config.limits.channels ||
 		process->channels[number] == NULL)
 		return;
+	end_askings(core, process, process->channels[number]);
 	forget_callers(process, process->channels[number]);
 	end_channel(core, process->channels[number], &core->house);
 }
@@ -210,9 +223,7 @@ void core_channel_gone(struct core *core, uint32_t serial, uint32_t number)
 /* What it asked for and what waits on its behalf. */
 static void end_asked(struct core *core, struct process *process)
 {
-	while (!list_empty(&process->askings))
-		core_asking_end(core, LIST_FIRST(&process->askings, struct asking, of_process),
-						FOS_PEER_LOST);
+	end_askings(core, process, NULL);
 	core_outgoing_process_end(core, process);
 	while (!list_empty(&process->copies))
 		core_copy_end(core, LIST_FIRST(&process->copies, struct copy, of_process), FOS_PEER_LOST);

@@ -6,8 +6,12 @@
  *       |------------- REGISTRY ------------->| registry_get is answered from here
  *       | the Request died                    |
  *       |-------- REGISTRY serial 0 --------->| registry_get waits
+ *       | another one: registry_set           |
+ *       |------------- REGISTRY ------------->| registry_get that named the dead one is answered
  *
- * Only the node where it lives tells of it; when its session ends it is not known any more. */
+ * Only the node where it lives tells of it; when its session ends it is not known any more. A
+ * registry_get that names a registry waits for another one: that the same one was out of reach for
+ * a while does not count. */
 #include "core/core_internal.h"
 
 static bool known(const struct core *core)
@@ -59,7 +63,16 @@ void core_call_registry_get(struct core *core, struct caller *caller, const uint
 {
 	const struct wire_call_registry_get *call = (const void *)bytes;
 	struct process *process = caller->channel->process;
-	if (known(core)) {
+	struct core_ref other = {0};
+	if (call->other != 0) {
+		const struct value *value = core_slot_value(process, call->other);
+		if (value == NULL) {
+			core_complete(core, caller, FOS_NO_CAP);
+			return;
+		}
+		other = value->ref;
+	}
+	if (known(core) && !core_ref_equal(&core->registry.ref, &other)) {
 		answer(core, caller, process);
 		return;
 	}
@@ -75,19 +88,24 @@ void core_call_registry_get(struct core *core, struct caller *caller, const uint
 		core_complete(core, caller, FOS_QUOTA);
 		return;
 	}
-	*asking = (struct asking){.process = process, .caller = *caller};
+	*asking = (struct asking){.process = process, .caller = *caller, .other = other};
 	account->parked++;
 	list_push(&core->askings, &asking->link);
 	list_push(&process->askings, &asking->of_process);
 	core_timer_init(&asking->timer, TIMER_ASKING);
-	core_timer_start(core, &asking->timer, core_time_end(core, call->time));
+	if (call->time != UINT64_MAX)
+		core_timer_start(core, &asking->timer, core_time_end(core, call->time));
 }
 
 static void set(struct core *core, const struct core_ref *ref)
 {
 	core->registry.ref = *ref;
-	while (known(core) && !list_empty(&core->askings))
-		core_asking_end(core, LIST_FIRST(&core->askings, struct asking, link), FOS_OK);
+	for (struct list *at = core->askings.next, *next; at != &core->askings; at = next) {
+		struct asking *asking = BASE_CONTAINER(at, struct asking, link);
+		next = at->next;
+		if (!core_ref_equal(ref, &asking->other))
+			core_asking_end(core, asking, FOS_OK);
+	}
 }
 
 /* From the node where it lives to all others; each is told when it has a credit. */

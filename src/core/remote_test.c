@@ -660,6 +660,82 @@ static uint64_t ask_registry(struct actor actor, uint64_t time)
 	return call_submit(actor, &call);
 }
 
+static uint64_t ask_other_registry(struct actor actor, uint64_t other, uint64_t time)
+{
+	struct wire_call_registry_get get = {.time = time, .other = other};
+	struct call call;
+	call_init(&call, WIRE_CALL_TYPE_REGISTRY_GET, &get, sizeof get, false);
+	return call_submit(actor, &call);
+}
+
+static void become_registry(struct actor actor, uint64_t root)
+{
+	struct wire_call_registry_set set = {.cap = root};
+	struct call call;
+	call_init(&call, WIRE_CALL_TYPE_REGISTRY_SET, &set, sizeof set, false);
+	assert_int_equal(actor_call(actor, &call, NULL), FOS_OK);
+	world_settle(actor.node->world);
+}
+
+static void registry_changes(void **state)
+{
+	(void)state;
+	struct world *world = world_new(2, NULL);
+	struct actor a = actor_new(world, A), registry = actor_new(world, B);
+	struct wire_answer_completion completion;
+	become_registry(registry, actor_request(registry, 5));
+	uint64_t now_known = ask_registry(a, 0);
+	assert_true(call_completed(a, now_known, &completion));
+	assert_int_equal(completion.status, FOS_OK);
+	uint64_t first = completion.cap;
+	/* Bad slots; no time; a time that ends; and for ever, though the slot is closed meanwhile. */
+	uint64_t bad = ask_other_registry(a, first + 1, UINT64_MAX);
+	assert_true(call_completed(a, bad, &completion));
+	assert_int_equal(completion.status, FOS_NO_CAP);
+	uint64_t at_once = ask_other_registry(a, first, 0), limited = ask_other_registry(a, first, 10);
+	uint64_t changed = ask_other_registry(a, first, UINT64_MAX);
+	assert_true(call_completed(a, at_once, &completion));
+	assert_int_equal(completion.status, FOS_TIMED_OUT);
+	struct wire_call_cap_close close = {.cap = first};
+	struct call call;
+	call_init(&call, WIRE_CALL_TYPE_CAP_CLOSE, &close, sizeof close, false);
+	assert_int_equal(actor_call(a, &call, NULL), FOS_OK);
+	world_tick(world, 1000000);
+	assert_true(call_completed(a, limited, &completion));
+	assert_int_equal(completion.status, FOS_TIMED_OUT);
+	/* A cut link that heals brings the same one back: no change. */
+	world_cut(world, A, B);
+	world_connect(world, A, B);
+	world_settle(world);
+	assert_false(call_completed(a, changed, &completion));
+	actor_kill(registry);
+	world_settle(world);
+	assert_false(call_completed(a, changed, &completion));
+	assert_int_equal(actor_usage(a).parked, 1);
+	struct actor next = actor_new(world, B);
+	become_registry(next, actor_request(next, 6));
+	assert_true(call_completed(a, changed, &completion));
+	assert_int_equal(completion.status, FOS_OK);
+	assert_int_equal(actor_usage(a).parked, 0);
+	struct arrival arrival;
+	assert_int_equal(actor_invoke(a, completion.cap), FOS_OK);
+	world_settle(world);
+	assert_true(actor_arrival(next, &arrival));
+	/* Who waits for ever leaves nothing behind when its channel or Process ends. */
+	uint64_t second = completion.cap;
+	ask_other_registry(a, second, UINT64_MAX);
+	assert_int_equal(actor_usage(a).parked, 1);
+	world_step(a.node, &(struct core_event){
+						   .type = CORE_CHANNEL_GONE, .process = a.process, .channel = a.channel});
+	assert_int_equal(actor_usage(a).parked, 0);
+	struct actor b = actor_new(world, B);
+	uint64_t own = ask_registry(b, 0);
+	assert_true(call_completed(b, own, &completion));
+	ask_other_registry(b, completion.cap, UINT64_MAX);
+	actor_kill(b);
+	world_end(world);
+}
+
 static void registry_comes_and_goes(void **state)
 {
 	(void)state;
@@ -885,6 +961,7 @@ int main(void)
 		cmocka_unit_test(copies_take_turns),
 		cmocka_unit_test(many_copies),
 		cmocka_unit_test(registry_comes_and_goes),
+		cmocka_unit_test(registry_changes),
 		cmocka_unit_test(heartbeats),
 		cmocka_unit_test(broken_messages),
 		cmocka_unit_test(hostile_peer),

@@ -97,9 +97,7 @@ void core_call_cap_is_same(struct core *core, struct caller *caller, const uint8
 		core_complete(core, caller, FOS_NO_CAP);
 		return;
 	}
-	core_complete_same(core, caller,
-					   a->ref.node == b->ref.node && a->ref.index == b->ref.index &&
-						   a->ref.epoch == b->ref.epoch && a->ref.serial == b->ref.serial);
+	core_complete_same(core, caller, core_ref_equal(&a->ref, &b->ref));
 }
 
 static bool reachable(struct core *core, const struct core_ref *ref)

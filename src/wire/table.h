@@ -58,7 +58,8 @@
 #define WIRE_CALL_CAP_INFO(F)     F(u64, cap, ANY)
 #define WIRE_CALL_CAP_IS_SAME(F)  F(u64, a, ANY) F(u64, b, ANY)
 #define WIRE_CALL_CAP_REVOKE(F)   F(u64, cap, ANY)
-#define WIRE_CALL_REGISTRY_GET(F) F(u64, time, ANY)
+/* other: 0, or a slot: the answer waits until the registry is another object than what it holds. */
+#define WIRE_CALL_REGISTRY_GET(F) F(u64, time, ANY) F(u64, other, ANY)
 #define WIRE_CALL_REGISTRY_SET(F) F(u64, cap, ANY)
 
 /* ------------------------------------------------------------------ what the Controller answers

@@ -11,7 +11,7 @@
 
 #include "wire/table.h"
 
-enum { WIRE_VERSION = 1, WIRE_MESSAGE_MAX = 320 * 1024, WIRE_RECORD_MAX = 64 * 1024 };
+enum { WIRE_VERSION = 2, WIRE_MESSAGE_MAX = 320 * 1024, WIRE_RECORD_MAX = 64 * 1024 };
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 			   "the wire is little endian, as is the host");
 

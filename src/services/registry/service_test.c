@@ -331,17 +331,139 @@ static void test_node_lost(void **state)
 	expect_lookup(&f->near, "far", FOS_OK);
 }
 
+/* Serves a client's channel until it is stopped: what a service does all its life. */
+static void *serve(void *arg)
+{
+	const struct client *client = arg;
+	return (void *)(uintptr_t)fos_serve(client->ch);
+}
+
+static void serve_end(const struct client *client, pthread_t thread)
+{
+	void *result;
+	fos_stop(client->ch);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	assert_int_equal((uintptr_t)result, FOS_OK);
+}
+
+static void restart_registry(struct fixture *f)
+{
+	launch_end(f->registry, SIGKILL);
+	f->registry = start_registry(f);
+}
+
+/* The name is there, and is this client's. */
+static void expect_owner(struct client *asker, const char *name, const struct client *owner)
+{
+	fos_cap cap;
+	fos_cap_information info;
+	assert_int_equal(fos_registry_wait(asker->ch, name, 5 * SECOND, &cap), FOS_OK);
+	assert_int_equal(fos_cap_info(asker->ch, cap, &info), FOS_OK);
+	assert_int_equal(info.node, fos_node_id(owner->process));
+	assert_int_equal(fos_cap_close(asker->ch, cap), FOS_OK);
+}
+
 static void test_registry_restarts(void **state)
 {
 	struct fixture *f = *state;
-	fos_cap cap;
-	launch_end(f->registry, SIGKILL);
-	fos_status status = fos_registry_lookup(f->far.ch, "svc", &cap);
-	assert_true(status == FOS_REVOKED || status == FOS_PEER_LOST);
-	f->registry = start_registry(f);
-	assert_int_equal(lookup_until(&f->far, "svc", FOS_NOT_FOUND, 2 * SECOND), FOS_NOT_FOUND);
+	enum { NAMES = 20, ROUNDS = 3 };
+	char name[FOS_NAME_MAX];
+	pthread_t server;
+	for (unsigned i = 0; i < NAMES; i++) {
+		snprintf(name, sizeof name, "svc/%u", i);
+		assert_int_equal(fos_registry_publish(f->far.ch, name, f->far.request), FOS_OK);
+	}
+	assert_int_equal(fos_registry_publish(f->far.ch, "taken", f->far.request), FOS_OK);
+	assert_int_equal(fos_registry_publish(f->near.ch, "taken", f->near.request), FOS_OK);
+	assert_int_equal(fos_registry_publish(f->far.ch, "over", f->far.request), FOS_OK);
+	assert_int_equal(fos_registry_unpublish(f->far.ch, "over"), FOS_OK);
+	assert_int_equal(pthread_create(&server, NULL, serve, &f->far), 0);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		restart_registry(f);
+		for (unsigned i = 0; i < NAMES; i++) {
+			snprintf(name, sizeof name, "svc/%u", i);
+			expect_owner(&f->near, name, &f->far);
+		}
+		/* What was given up is not published again, nor what another has taken over. */
+		expect_lookup(&f->near, "over", FOS_NOT_FOUND);
+		while (fos_wait(f->near.ch, SECOND / 10) > 0)
+			continue;
+		expect_owner(&f->near, "taken", &f->near);
+	}
+	serve_end(&f->far, server);
+	/* The new leases hold: with the publisher its names end. */
+	fos_detach(f->far.process);
+	f->far.process = NULL;
+	assert_int_equal(lookup_until(&f->near, "svc/0", FOS_NOT_FOUND, 2 * SECOND), FOS_NOT_FOUND);
+}
+
+static void test_registry_node_restarts(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t server;
 	assert_int_equal(fos_registry_publish(f->far.ch, "svc", f->far.request), FOS_OK);
-	expect_lookup(&f->near, "svc", FOS_OK);
+	assert_int_equal(pthread_create(&server, NULL, serve, &f->far), 0);
+	cluster_end(&f->cluster, 0, SIGKILL);
+	launch_end(f->registry, 0);
+	fos_detach(f->near.process);
+	assert_true(cluster_start(&f->cluster, 0));
+	cluster_connected(&f->cluster);
+	f->registry = start_registry(f);
+	client_open(&f->near, cluster_socket(&f->cluster, 0));
+	expect_owner(&f->near, "svc", &f->far);
+	serve_end(&f->far, server);
+}
+
+struct patient { /* waits for a name in a thread of its own */
+	struct client client;
+	fos_status status;
+};
+
+static void *wait_for_name(void *arg)
+{
+	struct patient *patient = arg;
+	fos_cap cap;
+	patient->status = fos_registry_wait(patient->client.ch, "svc", 10 * SECOND, &cap);
+	return NULL;
+}
+
+static void test_waiting_outlives_the_registry(void **state)
+{
+	struct fixture *f = *state;
+	struct patient patient = {0};
+	pthread_t thread;
+	fos_cap cap;
+	client_open(&patient.client, cluster_socket(&f->cluster, 1));
+	assert_int_equal(pthread_create(&thread, NULL, wait_for_name, &patient), 0);
+	nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL); /* that it waits at the first one */
+	launch_end(f->registry, SIGKILL);
+	/* While there is none, waiting ends with its time. */
+	uint64_t start = now();
+	assert_int_equal(fos_registry_wait(f->near.ch, "svc", SECOND / 4, &cap), FOS_TIMED_OUT);
+	assert_in_range(now() - start, SECOND / 4, 2 * SECOND);
+	f->registry = start_registry(f);
+	assert_int_equal(fos_registry_publish(f->near.ch, "svc", f->near.request), FOS_OK);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(patient.status, FOS_OK);
+	fos_detach(patient.client.process);
+}
+
+/* A publisher whose channel is closed leaves its Process and the others alone. */
+static void test_channel_closed(void **state)
+{
+	struct fixture *f = *state;
+	fos_channel *second;
+	assert_int_equal(fos_channel_open(f->near.process, &second), FOS_OK);
+	assert_int_equal(fos_registry_publish(second, "second", f->near.request), FOS_OK);
+	assert_int_equal(fos_registry_publish(f->near.ch, "first", f->near.request), FOS_OK);
+	fos_channel_close(second);
+	assert_int_equal(lookup_until(&f->near, "second", FOS_NOT_FOUND, 2 * SECOND), FOS_NOT_FOUND);
+	restart_registry(f);
+	assert_int_equal(lookup_until(&f->near, "first", FOS_NOT_FOUND, 2 * SECOND), FOS_NOT_FOUND);
+	while (fos_wait(f->near.ch, SECOND / 5) > 0)
+		continue;
+	expect_owner(&f->far, "first", &f->near);
+	expect_lookup(&f->far, "second", FOS_NOT_FOUND);
 }
 
 /* The example of docs/write-a-service.md, its service on one node and its client on the other. */
@@ -386,6 +508,9 @@ int main(void)
 		TEST(test_waiting_is_bounded),
 		TEST(test_node_lost),
 		TEST(test_registry_restarts),
+		TEST(test_registry_node_restarts),
+		TEST(test_waiting_outlives_the_registry),
+		TEST(test_channel_closed),
 		TEST(test_controller_lost),
 		TEST(test_example),
 	};
