@@ -243,6 +243,24 @@ static bool take_own_options(int argc, char **argv, struct run_options *out)
 	return true;
 }
 
+/* Ctrl-C and SIGTERM end the job, not us: we live on to take the cluster down. */
+static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t job_pid;
+
+static void on_interrupt(int signal)
+{
+	interrupted = signal;
+	if (job_pid > 0)
+		kill(job_pid, signal);
+}
+
+static void catch_interrupts(void)
+{
+	struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
 /* The job, in the app node's network, told where the recorders and interfaces are. */
 static int run_job(const struct cluster *cluster, const struct run_options *options)
 {
@@ -275,20 +293,31 @@ static int run_job(const struct cluster *cluster, const struct run_options *opti
 		argv[n++] = options->pass[i];
 	argv[n] = NULL;
 
-	pid_t child = fork();
+	/* Blocked until the handler knows whom to tell. */
+	sigset_t both, before;
+	sigemptyset(&both);
+	sigaddset(&both, SIGINT);
+	sigaddset(&both, SIGTERM);
+	sigprocmask(SIG_BLOCK, &both, &before);
+	pid_t child = interrupted ? -1 : fork();
 	if (child == 0) {
 		const struct node *node = cluster_node(cluster, "app");
-		sigset_t none;
-		sigemptyset(&none);
-		sigprocmask(SIG_SETMASK, &none, NULL);
 		signal(SIGINT, SIG_DFL);
+		signal(SIGTERM, SIG_DFL);
+		sigprocmask(SIG_SETMASK, &before, NULL);
 		if (!node || !enter(cluster, "app"))
 			_exit(126);
 		setenv("FRACTOS_SOCKET", node->socket, 1);
 		execv(path, argv);
 		_exit(127);
 	}
-	if (child < 0 || waitpid(child, &status, 0) != child)
+	job_pid = child > 0 ? child : 0;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	bool waited = child > 0 && waitpid(child, &status, 0) == child;
+	job_pid = 0;
+	if (interrupted)
+		return 128 + interrupted;
+	if (!waited)
 		return 1;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
@@ -314,6 +343,7 @@ int command_run(int argc, char **argv)
 			return run_help();
 	if (!take_own_options(argc, argv, &options))
 		return 2;
+	catch_interrupts();
 	format(name, sizeof name, "%s", options.name ? options.name : default_name);
 	cluster_describe(&cluster, name);
 	if (cluster_alive(&cluster) && cluster_load(&cluster, name)) {
@@ -332,8 +362,6 @@ int command_run(int argc, char **argv)
 		complain("--rate needs network namespaces (root, and not --no-netns)");
 		return 2;
 	}
-	/* The terminal's Ctrl-C reaches the job; we live on to take the cluster down. */
-	signal(SIGINT, SIG_IGN);
 	pid_t supervisor = cluster_start(&cluster, !options.keep, false);
 	if (supervisor < 0)
 		return 1;
