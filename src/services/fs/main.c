@@ -208,6 +208,7 @@ static void stop(struct service *s)
 	sync_stop(s->sync);
 	meta_close(s->meta);
 	limbo_clear(&s->limbo);
+	ops_drop_all(s);
 	fos_detach(s->process);
 }
 

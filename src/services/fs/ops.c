@@ -52,6 +52,18 @@ void ops_end(struct service *s, struct op *op)
 	free(op);
 }
 
+/* At the service's end: what is still open fails with the Process. */
+void ops_drop_all(struct service *s)
+{
+	struct op *op;
+	while ((op = TAILQ_FIRST(&s->ops)) != NULL) {
+		TAILQ_REMOVE(&s->ops, op, all);
+		ranges_clear(&op->ranges);
+		free(op->items);
+		free(op);
+	}
+}
+
 /* What the answer itself meets is the Controller's to tell: it fails the delivery where it refuses
  * `next`, and when it is lost, all is over. */
 static void ignore(fos_status status)

@@ -138,6 +138,7 @@ void ops_fail(struct service *s, struct op *op, fos_status status, const char *f
 	__attribute__((format(printf, 4, 5)));
 /* The op is gone; its delivery is finished already. */
 void ops_end(struct service *s, struct op *op);
+void ops_drop_all(struct service *s);
 /* The bytes of a read or write have all gone where they go, or failed. */
 void ops_io_done(struct service *s, struct op *op);
 void ops_volume_changed(struct service *s);
