@@ -34,8 +34,9 @@ enum fos_blk_op {
 enum { FOS_BLK_LIST_MAX = 48 };
 /* EXCLUSIVE: nobody else opens the volume while the opener lives, which a lease tells: capability
  * FOS_BLK_LEASE of OPEN, a Request whose delivery the opener keeps open. When that ends, what was
- * opened with it answers REVOKED. fos_blk_open() keeps it on the channel that opens. What was
- * opened before without EXCLUSIVE is not taken back. */
+ * opened with it answers REVOKED; so it does when the opener's node cannot be reached and another
+ * opens, and when the opener opens again with the same lease Request. fos_blk_open() keeps it on
+ * the channel that opens. What was opened before without EXCLUSIVE is not taken back. */
 enum fos_blk_open { FOS_BLK_READ = 1, FOS_BLK_WRITE = 2, FOS_BLK_EXCLUSIVE = 4 };
 enum { FOS_BLK_LEASE = 2 };
 typedef struct fos_blk_args {

@@ -26,7 +26,8 @@
 enum {
 	SETS_MAX = 2 * VOLUMES_MAX, /* each volume: the common one and an exclusive one */
 	/* Watches are deliveries that stay open, and who watches may be dead without our knowing it: so
-	 * the oldest gives way to a new one. All together stay far below the places of a channel. */
+	 * one whose node is gone, else the oldest, gives way to a new one. All together stay far below
+	 * the places of a channel. */
 	WATCHES_MAX = 32
 };
 /* For a lease: ends with its holder, not with time. A century, safe to add to a clock. */
@@ -41,6 +42,7 @@ struct set {         /* what was opened together and is revoked together */
 	uint64_t serial; /* never used twice; 0: free */
 	struct volume *volume;
 	fos_cap base;
+	fos_cap lease; /* EXCLUSIVE: the holder's */
 };
 
 /* What is bound at 0 of an opened volume's Requests, and of a lease's on_error. */
@@ -63,6 +65,8 @@ struct request { /* a read, write or flush under way */
 struct watch {
 	fos_delivery_id delivery; /* FOS_DELIVERY_NONE: free */
 	uint64_t volume;          /* id */
+	uint64_t order;           /* rises with each watch */
+	fos_cap next;             /* of who watches, where bound: tells whether its node is there */
 };
 
 struct front {
@@ -234,6 +238,8 @@ static void set_revoke(struct front *front, struct set *set)
 	struct state *state = set->volume->user;
 	ignore(fos_cap_revoke(front->ch, set->base));
 	ignore(fos_cap_close(front->ch, set->base));
+	if (set->lease != FOS_CAP_NONE)
+		ignore(fos_cap_close(front->ch, set->lease));
 	if (state->common == set)
 		state->common = NULL;
 	else
@@ -259,7 +265,22 @@ static fos_handled lease_ended(fos_channel *ch, const fos_delivery *delivery, vo
 	return FOS_FINISH;
 }
 
-static fos_status lease_hold(struct front *front, const struct set *set, fos_cap lease)
+/* Whether who made the capability can still be told of. A Controller that dies takes the news of
+ * its Processes' end with it, so this is looked at when somebody else wants what they hold. */
+static bool reachable(struct front *front, fos_cap cap)
+{
+	fos_cap_information info;
+	return fos_cap_info(front->ch, cap, &info) == FOS_OK && info.reachable;
+}
+
+/* A holder that opens again, with the lease that it has: the link broke, or an answer was lost. */
+static bool is_holder(struct front *front, const struct set *set, fos_cap lease)
+{
+	bool same;
+	return fos_cap_is_same(front->ch, set->lease, lease, &same) == FOS_OK && same;
+}
+
+static fos_status lease_hold(struct front *front, struct set *set, fos_cap lease)
 {
 	const struct handle handle = handle_of(front, set, ENGINE_READ);
 	const fos_invoke_options options = {.time = FOR_EVER};
@@ -268,7 +289,12 @@ static fos_status lease_hold(struct front *front, const struct set *set, fos_cap
 	fos_cap on_error = fos_args_refine(&args, front->lease_end);
 	fos_args_imm(&args, on_error, 0, &handle, sizeof handle);
 	fos_args_on_error(&args, FOS_CALL, on_error);
-	return fos_request_invoke(front->ch, lease, &args, &options);
+	fos_status status = fos_cap_keep(front->ch, lease);
+	if (status == FOS_OK)
+		set->lease = lease;
+	if (status == FOS_OK)
+		status = fos_request_invoke(front->ch, lease, &args, &options);
+	return status;
 }
 
 /* ------------------------------------------------------------------ the root's operations */
@@ -356,6 +382,9 @@ static fos_handled open_volume(struct front *front, const fos_delivery *delivery
 		return fail(front, delivery, FOS_INVALID, "blk: %#x are no flags for an open", args->flags);
 	if (exclusive && (lease->cap == FOS_CAP_NONE || lease->kind != FOS_REQUEST))
 		return fail(front, delivery, FOS_INVALID, "blk: an exclusive open needs a lease Request");
+	if (state->exclusive && (!reachable(front, state->exclusive->lease) ||
+							 (exclusive && is_holder(front, state->exclusive, lease->cap))))
+		set_revoke(front, state->exclusive);
 	if (state->exclusive)
 		return fail(front, delivery, FOS_BUSY, "volume %s is held exclusively", volume->name);
 	struct set **place = exclusive ? &state->exclusive : &state->common;
@@ -402,13 +431,33 @@ static fos_handled list(struct front *front, const fos_delivery *delivery, const
 	return answer(front, delivery, &args);
 }
 
+/* A place for one more watch: a free one, else of one whose node is gone, else the oldest one's. */
+static struct watch *watch_place(struct front *front)
+{
+	for (unsigned i = 0; i < WATCHES_MAX; i++)
+		if (front->watches[i].delivery == FOS_DELIVERY_NONE)
+			return &front->watches[i];
+	struct watch *place = &front->watches[0];
+	for (unsigned i = 0; i < WATCHES_MAX; i++) {
+		struct watch *at = &front->watches[i];
+		if (at->next != FOS_CAP_NONE && !reachable(front, at->next)) {
+			place = at;
+			break;
+		}
+		if (at->order < place->order)
+			place = at;
+	}
+	ignore(fos_fail(front->ch, place->delivery, FOS_QUOTA, "blk: too many watch; watch again"));
+	return place;
+}
+
 static fos_handled watch(struct front *front, const fos_delivery *delivery,
 						 const struct volume *volume)
 {
-	struct watch *place = &front->watches[front->watches_ever++ % WATCHES_MAX];
-	if (place->delivery != FOS_DELIVERY_NONE)
-		ignore(fos_fail(front->ch, place->delivery, FOS_QUOTA, "blk: too many watch; watch again"));
-	*place = (struct watch){.delivery = delivery->id, .volume = volume->id};
+	*watch_place(front) = (struct watch){.delivery = delivery->id,
+										 .volume = volume->id,
+										 .order = ++front->watches_ever,
+										 .next = fos_delivery_cap(delivery, FOS_NEXT)};
 	return FOS_FINISH_LATER;
 }
 

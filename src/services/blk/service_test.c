@@ -406,6 +406,41 @@ static void test_exclusive(void **state)
 	assert_int_equal(fos_blk_write(f->client.ch, &second, 0, 100, f->memory), FOS_OK);
 }
 
+/* The holder's Controller dies, so nobody tells of the holder's end: a newcomer gets the volume all
+ * the same. */
+static void test_exclusive_node_lost(void **state)
+{
+	struct fixture *f = *state;
+	struct client next;
+	fos_blk_volume first, second;
+	const unsigned flags = FOS_BLK_READ | FOS_BLK_WRITE | FOS_BLK_EXCLUSIVE;
+	assert_int_equal(fos_blk_create(f->client.ch, f->client.blk, "data", 8192), FOS_OK);
+	assert_int_equal(fos_blk_open(f->client.ch, f->client.blk, "data", flags, &first), FOS_OK);
+	/* The holder may open again; what it had is over. */
+	assert_int_equal(fos_blk_open(f->client.ch, f->client.blk, "data", flags, &second), FOS_OK);
+	assert_int_equal(fos_blk_flush(f->client.ch, &first), FOS_REVOKED);
+	assert_int_equal(fos_blk_flush(f->client.ch, &second), FOS_OK);
+	client_open(&next, cluster_socket(&f->cluster, 1));
+	assert_int_equal(fos_blk_open(next.ch, next.blk, "data", flags, &first), FOS_BUSY);
+	cluster_end(&f->cluster, 0, SIGKILL);
+	fos_detach(f->client.process);
+	launch_end(f->registry, 0);
+	fos_status status = FOS_BUSY;
+	for (uint64_t end = now() + 5 * SECOND; status == FOS_BUSY && now() < end;)
+		status = fos_blk_open(next.ch, next.blk, "data", flags, &first);
+	assert_int_equal(status, FOS_OK);
+	assert_int_equal(fos_blk_flush(next.ch, &first), FOS_OK);
+	assert_true(cluster_start(&f->cluster, 0));
+	cluster_connected(&f->cluster);
+	const char *const registry[] = {REGISTRY, NULL};
+	f->registry = launch(cluster_socket(&f->cluster, 0), registry);
+	/* The block service is published again, and the newcomer still has the volume. */
+	client_open(&f->client, cluster_socket(&f->cluster, 0));
+	assert_int_equal(fos_blk_open(f->client.ch, f->client.blk, "data", flags, &second), FOS_BUSY);
+	assert_int_equal(fos_blk_flush(next.ch, &first), FOS_OK);
+	fos_detach(next.process);
+}
+
 static void test_killed_under_load(void **state)
 {
 	struct fixture *f = *state;
@@ -465,6 +500,7 @@ int main(void)
 		TEST(test_errors),
 		TEST(test_delete_while_open),
 		TEST(test_exclusive),
+		TEST(test_exclusive_node_lost),
 		TEST(test_killed_under_load),
 		TEST(test_controller_lost),
 	};

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include <fractos/blk.h>
 #include <fractos/fs.h>
 #include <fractos/registry.h>
 
@@ -690,10 +691,21 @@ static void test_stops_without_blk(void **state)
 		assert_true(calls[i].status != FOS_OK);
 }
 
+/* fs has its volume for itself, and nobody else gets it. */
+static void expect_exclusive(struct fixture *f)
+{
+	fos_cap blk;
+	fos_blk_volume volume;
+	assert_int_equal(fos_registry_wait(f->ch, "blk", 5 * SECOND, &blk), FOS_OK);
+	assert_int_equal(fos_blk_open(f->ch, blk, "fs", FOS_BLK_READ, &volume), FOS_BUSY);
+	assert_int_equal(fos_cap_close(f->ch, blk), FOS_OK);
+}
+
 static void test_controller_lost(void **state)
 {
 	struct fixture *f = *state;
 	fos_fs_stat stat;
+	expect_exclusive(f);
 	assert_int_equal(fos_fs_create(f->ch, f->root, "/f", &stat), FOS_OK);
 	write_all(f, stat.file, 3, CALL_BYTES);
 	cluster_end(&f->cluster, 1, SIGKILL);
@@ -705,6 +717,7 @@ static void test_controller_lost(void **state)
 	start_fs(f);
 	assert_int_equal(fos_fs_open(f->ch, f->root, "/f", &stat), FOS_OK);
 	expect_all(f, stat.file, 3, CALL_BYTES, 0);
+	expect_exclusive(f);
 }
 
 /* Another volume under the metadata is refused, and so is other metadata over the volume. */

@@ -118,9 +118,7 @@ static fos_status look_up(struct volume *volume, uint64_t end, struct opened *ou
 static fos_status open_once(struct volume *volume, struct opened *out)
 {
 	const struct volume_options *options = &volume->options;
-	/* Not EXCLUSIVE: when the node of an exclusive opener dies, its lease ends without a word, and
-	 * the volume stays BUSY for its successor. The label keeps other file systems away. */
-	const unsigned flags = FOS_BLK_READ | FOS_BLK_WRITE;
+	const unsigned flags = FOS_BLK_READ | FOS_BLK_WRITE | FOS_BLK_EXCLUSIVE;
 	fos_status status =
 		fos_blk_open(volume->channel, out->root, options->name, flags, &out->volume);
 	if (status == FOS_NOT_FOUND && options->create) {
@@ -161,6 +159,8 @@ static fos_status check_label(struct volume *volume, struct opened *out)
 static void open_volume(struct volume *volume, uint64_t end, struct opened *out)
 {
 	*out = (struct opened){0};
+	while (fos_poll(volume->channel) > 0) /* the leases of earlier openings */
+		continue;
 	fos_status status = look_up(volume, end, out);
 	if (status == FOS_OK) {
 		/* BUSY: somebody has it exclusively; if that one died, his lease is about to end. */
