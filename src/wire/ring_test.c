@@ -371,13 +371,23 @@ static void *scribble(void *arg)
 	return NULL;
 }
 
+#if defined(__SANITIZE_THREAD__)
+#define UNDER_THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNDER_THREAD_SANITIZER 1
+#endif
+#endif
+#ifndef UNDER_THREAD_SANITIZER
+#define UNDER_THREAD_SANITIZER 0
+#endif
+
 /* While it is read, every word and the tail change: what comes out has the size that was said, and
  * no byte is touched outside of the area. */
 static void a_scribbling_producer_does_no_harm(void **state)
 {
-#ifdef __SANITIZE_THREAD__
-	skip(); /* the race is the point */
-#endif
+	if (UNDER_THREAD_SANITIZER)
+		skip(); /* the race is the point */
 	enum { ROUNDS = 20000, ROOM = 512 };
 	struct pair pair;
 	struct scribbler scribbler = {.pair = &pair};

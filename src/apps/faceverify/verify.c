@@ -328,6 +328,8 @@ static const char *wrong_with(verifier *v, fos_cap registry, const char *name, f
 	fos_cap_information info;
 	if (cap != FOS_CAP_NONE && fos_cap_info(v->ch, cap, &info) == FOS_OK && !info.reachable)
 		return "'s node cannot be reached";
+	if (registry == FOS_CAP_NONE)
+		return NULL;
 	fos_cap root;
 	const fos_status status = find_root(v, registry, name, &root);
 	const char *what = status == FOS_NOT_FOUND ? " is gone" : NULL;
@@ -343,8 +345,9 @@ static void name_the_dead(verifier *v, char text[VERIFY_ERROR_MAX])
 	static const char *const names[] = {"fs", "blk", "gpu"};
 	const fos_cap caps[] = {v->fs, FOS_CAP_NONE, v->kernel};
 	fos_cap registry;
+	/* It may have died with its node: then nodes are all that can be told. */
 	if (fos_registry_get(v->ch, PROBE_TIME, &registry) != FOS_OK)
-		return;
+		registry = FOS_CAP_NONE;
 	size_t used = strlen(text);
 	bool first = true;
 	for (unsigned i = 0; i < 3 && used < VERIFY_ERROR_MAX; i++) {
@@ -355,7 +358,7 @@ static void name_the_dead(verifier *v, char text[VERIFY_ERROR_MAX])
 								 first ? "; " : ", ", names[i], what);
 		first = false;
 	}
-	frontend_ignore(fos_cap_close(v->ch, registry));
+	drop(v, &registry);
 }
 
 /* ------------------------------------------------------------------ batches */
