@@ -32,13 +32,12 @@ static const char schema[] =
 	"INSERT OR IGNORE INTO inode(id, type, size, mtime, parent) VALUES(1, 2, 0, 0, 1);"
 	"PRAGMA user_version = 1;";
 
-fos_status db_say(struct db *db, fos_status status, const char *format, ...)
+void db_text(struct db *db, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
 	vsnprintf(db->error, sizeof db->error, format, args);
 	va_end(args);
-	return status;
 }
 
 fos_status db_failed(struct db *db)

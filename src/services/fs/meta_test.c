@@ -475,7 +475,7 @@ static void child_work(struct promise *promise, uint64_t seed)
 		uint64_t slot = random_below(SLOTS), size = promise->size[slot];
 		char name[32];
 		sprintf(name, "/s%d", (int)slot);
-		fos_fs_stat stat;
+		fos_fs_stat stat = {0};
 		struct meta_plan plan = {0};
 		uint64_t after = 1 + random_below(100000);
 		if (size == 0) {

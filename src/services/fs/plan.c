@@ -18,19 +18,17 @@ struct plan_file {
 	uint64_t size; /* when the plan is real */
 };
 
-/* Room for one more element in a growing array. */
-static bool grow(void *array, uint32_t count, uint32_t *room, size_t size)
+/* The array, moved if need be, with room for one more element; NULL, and the array stays as it is,
+ * where there is no memory. */
+static void *grown(void *array, uint32_t count, uint32_t *room, size_t size)
 {
-	if (count < *room)
-		return true;
+	if (array && count < *room)
+		return array;
 	uint32_t wanted = *room ? *room * 2 : 8;
-	void **at = array;
-	void *bytes = reallocarray(*at, wanted, size);
-	if (!bytes)
-		return false;
-	*at = bytes;
-	*room = wanted;
-	return true;
+	void *moved = reallocarray(array, wanted, size);
+	if (moved)
+		*room = wanted;
+	return moved;
 }
 
 void ranges_clear(struct ranges *ranges)
@@ -49,10 +47,13 @@ static fos_status add_range(struct meta *meta, struct ranges *ranges, uint64_t o
 		last->length += length;
 		return FOS_OK;
 	}
-	if (ranges->count == META_RANGES_MAX ||
-		!grow(&ranges->at, ranges->count, &ranges->room, sizeof *ranges->at))
+	if (ranges->count == META_RANGES_MAX)
 		return db_say(&meta->db, FOS_QUOTA, "more than %d pieces in one operation",
 					  META_RANGES_MAX);
+	struct range *at = grown(ranges->at, ranges->count, &ranges->room, sizeof *at);
+	if (!at)
+		return db_say(&meta->db, FOS_QUOTA, "no memory for the pieces of an operation");
+	ranges->at = at;
 	ranges->at[ranges->count++] = (struct range){offset, length};
 	return FOS_OK;
 }
@@ -102,8 +103,10 @@ static fos_status plan_file(struct meta *meta, struct meta_plan *plan, uint64_t 
 	fos_status status = inode_file(meta, id, &inode);
 	if (status != FOS_OK)
 		return status;
-	if (!grow(&plan->files, plan->file_count, &plan->file_room, sizeof *plan->files))
+	struct plan_file *files = grown(plan->files, plan->file_count, &plan->file_room, sizeof *files);
+	if (!files)
 		return db_say(&meta->db, FOS_QUOTA, "no memory for a write");
+	plan->files = files;
 	inode->pins++;
 	*out = &plan->files[plan->file_count++];
 	**out = (struct plan_file){inode, inode->size};
@@ -116,8 +119,12 @@ static fos_status plan_extent(struct meta *meta, struct meta_plan *plan, struct 
 {
 	struct map_change change;
 	uint32_t before = inode->map.count;
-	if (!grow(&plan->changes, plan->change_count, &plan->change_room, sizeof *plan->changes) ||
-		!map_insert(&inode->map, extent, &change))
+	struct plan_change *changes =
+		grown(plan->changes, plan->change_count, &plan->change_room, sizeof *changes);
+	if (!changes)
+		return db_say(&meta->db, FOS_QUOTA, "no memory for a write");
+	plan->changes = changes;
+	if (!map_insert(&inode->map, extent, &change))
 		return db_say(&meta->db, FOS_QUOTA, "file %llu would have too many extents",
 					  (unsigned long long)inode->id);
 	meta->cached_extents += inode->map.count - before;
@@ -130,8 +137,10 @@ static fos_status plan_extent(struct meta *meta, struct meta_plan *plan, struct 
 static fos_status take_blocks(struct meta *meta, struct meta_plan *plan, uint64_t goal,
 							  uint64_t offset, uint64_t *length, uint64_t *volume)
 {
-	if (!grow(&plan->runs, plan->run_count, &plan->run_room, sizeof *plan->runs))
+	struct run *runs = grown(plan->runs, plan->run_count, &plan->run_room, sizeof *runs);
+	if (!runs)
 		return db_say(&meta->db, FOS_QUOTA, "no memory for a write");
+	plan->runs = runs;
 	uint64_t skip = offset % FS_BLOCK;
 	uint64_t wanted = (skip + *length + FS_BLOCK - 1) / FS_BLOCK;
 	struct run run;
