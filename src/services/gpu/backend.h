@@ -103,15 +103,18 @@ struct gpu_backend {
 /* OpenCL through the ICD loader. Devices that compute on the host's own memory: see opencl.c. */
 extern const struct gpu_backend gpu_opencl;
 
-/* Writes a text and returns the status: return gpu_refuse(why, FOS_INVALID, "...", ...). */
-__attribute__((format(printf, 3, 4))) static inline fos_status
-gpu_refuse(struct gpu_why *why, fos_status status, const char *format, ...)
+/* Writes a text. */
+__attribute__((format(printf, 2, 3))) static inline void gpu_say(struct gpu_why *why,
+																 const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
 	vsnprintf(why->text, sizeof why->text, format, args);
 	va_end(args);
-	return status;
 }
+
+/* Writes a text and is the status: return gpu_refuse(why, FOS_INVALID, "...", ...). A macro, so
+ * that an analyzer, which does not look into variadic functions, sees what comes back. */
+#define gpu_refuse(why, status, ...) (gpu_say((why), __VA_ARGS__), (fos_status)(status))
 
 #endif

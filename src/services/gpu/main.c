@@ -68,8 +68,7 @@ static int serve(fos_process *process, const struct settings *settings)
 	if (status == FOS_OK) {
 		puts("ready");
 		fflush(stdout);
-		status = fos_serve(channel);
-		code = EXIT_STOPPED;
+		code = fos_serve(channel) == FOS_OK ? EXIT_STOPPED : EXIT_CONTROLLER_LOST;
 	} else {
 		fprintf(stderr, "fractos-gpu: cannot publish %s: %s\n", settings->name,
 				fos_status_text(status));

@@ -60,6 +60,7 @@ struct gpu_stream {
 struct gpu_module {
 	struct gpu_device *device;
 	cl_program program;
+	struct gpu_stream *warming; /* where module_warm()'s commands wait for ever */
 };
 
 struct gpu_kernel {
@@ -753,9 +754,14 @@ static void module_warm(struct gpu_module *module)
 	struct gpu_stream *stream = NULL;
 	cl_uint count = 0;
 	cl_int error;
-	cl_event never = clCreateUserEvent(module->device->context, &error);
-	if (error != CL_SUCCESS || stream_create(module->device, &stream, &why) != FOS_OK)
+	if (stream_create(module->device, &stream, &why) != FOS_OK)
 		return;
+	cl_event never = clCreateUserEvent(module->device->context, &error);
+	if (error != CL_SUCCESS) {
+		stream_destroy(stream);
+		return;
+	}
+	module->warming = stream;
 	if (clCreateKernelsInProgram(module->program, KERNELS_MAX, kernels, &count) != CL_SUCCESS)
 		return;
 	for (cl_uint i = 0; i < count; i++) {
