@@ -45,7 +45,10 @@ static inline struct list *list_pop(struct list *head)
 	struct list *first = head->next;
 	if (first == head)
 		return NULL;
-	list_remove(first);
+	BASE_ASSERT(first->prev == head);
+	head->next = first->next;
+	head->next->prev = head;
+	list_init(first);
 	return first;
 }
 

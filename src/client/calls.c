@@ -384,7 +384,8 @@ fos_status fos_null_async(fos_channel *ch, fos_done done, void *arg)
 {
 	struct wire_call_null *call;
 	fos_status status;
-	if (!(call = BEGIN(ch, NULL, call, done, arg)))
+	call = BEGIN(ch, NULL, call, done, arg);
+	if (call == NULL)
 		return status;
 	return publish(ch);
 }

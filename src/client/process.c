@@ -264,7 +264,7 @@ fos_status fos_attach(const fos_attach_options *options, fos_process **out)
 {
 	const char *path = options && options->socket ? options->socket : getenv("FRACTOS_SOCKET");
 	const char *label = options && options->label ? options->label : program_invocation_short_name;
-	struct wire_attach_attached attached;
+	struct wire_attach_attached attached = {0};
 	char short_label[FOS_LABEL_MAX];
 	int socket = -1;
 	attach_error[0] = 0;
@@ -307,8 +307,8 @@ void fos_detach(fos_process *process)
 	BASE_ASSERT(process->magic == CLIENT_PROCESS_MAGIC);
 	/* First the socket, so that the channels need no dialogue to be closed. */
 	client_lose(process);
-	while (!list_empty(&process->channels))
-		fos_channel_close(LIST_FIRST(&process->channels, fos_channel, node));
+	for (struct list *node; (node = list_pop(&process->channels)) != NULL;)
+		fos_channel_close(BASE_CONTAINER(node, fos_channel, node));
 	client_arena_destroy(process);
 	pthread_mutex_destroy(&process->lock);
 	close(process->socket);
@@ -356,7 +356,7 @@ static fos_status open_channel(fos_process *process, fos_channel *ch)
 {
 	struct wire_record ask = {.size = sizeof ask, .type = WIRE_ATTACH_TYPE_CHANNEL};
 	struct wire_attach_opened opened;
-	int fds[FDS_MAX];
+	int fds[FDS_MAX] = {-1, -1, -1};
 	fos_status status = client_ask(process, &ask, sizeof ask, WIRE_ATTACH_TYPE_OPENED, &opened,
 								   sizeof opened, fds, 3);
 	if (status != FOS_OK)

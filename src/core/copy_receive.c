@@ -60,9 +60,9 @@ void core_incoming_end(struct core *core, struct incoming *in, fos_status status
 
 void core_incoming_session_end(struct core *core, struct session *session)
 {
-	while (!list_empty(&session->incoming))
-		conclude(core, LIST_FIRST(&session->incoming, struct incoming, of_session),
-				 FOS_OUTCOME_UNKNOWN);
+	struct incoming *in;
+	while ((in = LIST_FIRST(&session->incoming, struct incoming, of_session)) != NULL)
+		conclude(core, in, FOS_OUTCOME_UNKNOWN);
 }
 
 /* ------------------------------------------------------------------ the first slice */

@@ -320,7 +320,7 @@ uint64_t world_messages(const struct world *world, uint8_t type)
 		const struct fos_message_counters *sent = &core_counters(world->nodes[i].core)->sent;
 		uint64_t counts[WIRE_MESSAGE_TYPE_REGISTRY];
 		memcpy(counts, sent, sizeof counts);
-		for (uint8_t t = 1; t <= WIRE_MESSAGE_TYPE_REGISTRY; t++) {
+		for (unsigned t = 1; t <= WIRE_MESSAGE_TYPE_REGISTRY; t++) {
 			if (type == t || (type == 0 && t != WIRE_MESSAGE_TYPE_HEARTBEAT))
 				sum += counts[t - 1];
 		}

@@ -218,6 +218,7 @@ static void deliver_oldest(struct core *core, struct waiter *waiter)
 {
 	struct object *object = waiter->object;
 	struct invocation *inv = LIST_FIRST(&waiter->invocations, struct invocation, link);
+	BASE_ASSERT(inv != NULL); /* it counted them */
 	list_remove(&inv->link);
 	core_invocation_go(core, inv);
 	inv->waiter = NULL;
@@ -265,16 +266,19 @@ void core_inbox_object_end(struct core *core, struct object *object)
 			continue;
 		}
 		/* The last one frees the waiter. */
-		for (uint32_t left = waiter->count; left > 0; left--)
-			core_invocation_fail(core, LIST_FIRST(&waiter->invocations, struct invocation, link),
-								 FOS_REVOKED);
+		for (uint32_t left = waiter->count; left > 0; left--) {
+			struct invocation *inv = LIST_FIRST(&waiter->invocations, struct invocation, link);
+			BASE_ASSERT(inv != NULL);
+			core_invocation_fail(core, inv, FOS_REVOKED);
+		}
 	}
 }
 
 void core_waiter_session_end(struct core *core, struct session *session)
 {
-	while (!list_empty(&session->waiters))
-		free_waiter(core, LIST_FIRST(&session->waiters, struct waiter, of_source));
+	struct waiter *waiter;
+	while ((waiter = LIST_FIRST(&session->waiters, struct waiter, of_source)) != NULL)
+		free_waiter(core, waiter);
 }
 
 /* Places that the sender has no use for. */

@@ -120,9 +120,9 @@ void core_account_move(struct core *core, struct invocation *inv, struct account
 
 void core_account_end(struct core *core, struct account *account)
 {
-	while (!list_empty(&account->invocations))
-		core_account_move(core, LIST_FIRST(&account->invocations, struct invocation, owned),
-						  &core->house);
+	struct invocation *inv;
+	while ((inv = LIST_FIRST(&account->invocations, struct invocation, owned)) != NULL)
+		core_account_move(core, inv, &core->house);
 }
 
 void core_invocation_drop(struct core *core, struct invocation *inv)

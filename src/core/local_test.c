@@ -655,7 +655,7 @@ static void every_call_with_a_flipped_bit(void **state)
 {
 	(void)state;
 	static _Alignas(8) uint8_t bytes[WIRE_RECORD_MAX];
-	for (uint16_t type = 1; type <= WIRE_CALL_TYPE_REGISTRY_SET; type++) {
+	for (unsigned type = 1; type <= WIRE_CALL_TYPE_REGISTRY_SET; type++) {
 		for (unsigned bit = 0; bit < 130 * 8; bit += 3) {
 			struct world *world = world_new(1, NULL);
 			struct actor a = actor_new(world, 0);
@@ -679,7 +679,7 @@ static void every_call_with_a_flipped_bit(void **state)
 				type == WIRE_CALL_TYPE_MEMORY_CREATE || type == WIRE_CALL_TYPE_MEMORY_DIMINISH)
 				fixed[3] = 0;
 			struct call call;
-			call_init(&call, type, fixed, sizes[type], args);
+			call_init(&call, (uint16_t)type, fixed, sizes[type], args);
 			if (args && type != WIRE_CALL_TYPE_MEMORY_COPY)
 				call_imm(&call, 0, 16, "abc", 3);
 			size_t size = call_encode(&call, world->cookie, bytes);

@@ -186,8 +186,9 @@ void core_session_invoke(struct core *core, struct session *session, struct invo
 static void send_invocations(struct core *core, struct session *session, enum wire_class number)
 {
 	struct session_class *class = &session->classes[number];
-	while (class->credits > 0 && !list_empty(&class->queue))
-		send_queued(core, session, LIST_FIRST(&class->queue, struct invocation, link));
+	struct invocation *inv;
+	while (class->credits > 0 && (inv = LIST_FIRST(&class->queue, struct invocation, link)) != NULL)
+		send_queued(core, session, inv);
 }
 
 static void send_copies(struct core *core, struct session *session)

@@ -50,6 +50,7 @@ static void talk_close(struct net *net, struct talk *talk)
 	close(talk->fd);
 	talk->fd = -1;
 	net->strangers -= !talk->ours;
+	BASE_ASSERT(!talk->ours || talk->remote != NULL);
 	if (talk->ours && talk->remote->dial == talk) {
 		talk->remote->dial = NULL;
 		net_wake_at(net, talk->remote->next_attempt);
@@ -120,6 +121,7 @@ static void complain_refused(struct net *net, struct talk *talk, enum net_refusa
 	const struct net_config *c = &net->config;
 	const struct dialogue *d = &talk->dialogue;
 	if (talk->ours) {
+		BASE_ASSERT(talk->remote != NULL);
 		const struct net_peer *peer = talk->remote->peer;
 		if (by_us)
 			net_complain(net, talk->remote, "node %u (%s) at %s was refused: %s", peer->node,
@@ -318,16 +320,16 @@ void door_ready(struct net *net, struct talk *talk)
 static void print_address(const struct sockaddr_storage *address, bool port, char *out, size_t size)
 {
 	char text[INET6_ADDRSTRLEN] = "?";
-	const void *bytes = &((const struct sockaddr_in *)address)->sin_addr;
-	in_port_t number = ((const struct sockaddr_in *)address)->sin_port;
-	if (address->ss_family == AF_INET6) {
-		bytes = &((const struct sockaddr_in6 *)address)->sin6_addr;
-		number = ((const struct sockaddr_in6 *)address)->sin6_port;
-	}
-	inet_ntop(address->ss_family, bytes, text, sizeof text);
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+	const bool six = address->ss_family == AF_INET6;
+	memcpy(&v4, address, sizeof v4);
+	memcpy(&v6, address, sizeof v6);
+	inet_ntop(address->ss_family, six ? (const void *)&v6.sin6_addr : &v4.sin_addr, text,
+			  sizeof text);
 	if (port)
-		snprintf(out, size, address->ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u", text,
-				 ntohs(number));
+		snprintf(out, size, six ? "[%s]:%u" : "%s:%u", text,
+				 ntohs(six ? v6.sin6_port : v4.sin_port));
 	else
 		snprintf(out, size, "%s", text);
 }
