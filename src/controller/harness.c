@@ -357,9 +357,11 @@ static void converse(struct mini *m, const void *packet, size_t size, void *out,
 	assert_int_equal(recvmsg(m->fd, &message, MSG_CMSG_CLOEXEC), out_size);
 	assert_true(wire_check_attach(out, out_size));
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	if (header != NULL && header->cmsg_type == SCM_RIGHTS) {
+	if (header != NULL && header->cmsg_type == SCM_RIGHTS && fd_count > 0) {
 		assert_int_equal(header->cmsg_len, CMSG_LEN(fd_count * sizeof(int)));
 		memcpy(fds, CMSG_DATA(header), fd_count * sizeof(int));
+	} else {
+		assert_null(header);
 	}
 }
 
@@ -381,7 +383,7 @@ fos_status mini_channel(struct mini *m)
 	const struct wire_attach_channel in = {
 		.header = {.size = sizeof in, .type = WIRE_ATTACH_TYPE_CHANNEL}};
 	struct wire_attach_opened out;
-	int fds[3];
+	int fds[3] = {-1, -1, -1};
 	converse(m, &in, sizeof in, &out, sizeof out, fds, 3);
 	if (out.status != FOS_OK)
 		return out.status;

@@ -248,8 +248,8 @@ void child_kill(pid_t pid)
 fos_channel *client_start(const char *socket)
 {
 	const fos_attach_options options = {.socket = socket, .label = "client"};
-	fos_process *process;
-	fos_channel *ch;
+	fos_process *process = NULL;
+	fos_channel *ch = NULL;
 	assert_int_equal(fos_attach(&options, &process), FOS_OK);
 	assert_int_equal(fos_channel_open(process, &ch), FOS_OK);
 	return ch;
@@ -267,7 +267,7 @@ fos_status worker_look(fos_channel *ch, unsigned number, fos_cap *out)
 
 fos_cap worker_find(fos_channel *ch, unsigned number)
 {
-	fos_cap cap;
+	fos_cap cap = FOS_CAP_NONE;
 	assert_int_equal(hub_call(ch, number, FOS_CAP_NONE, &cap), FOS_OK);
 	return cap;
 }

@@ -18,7 +18,8 @@
 static int make_namespace(void)
 {
 	int down[2], fd = -1, status;
-	char path[64], byte = 0;
+	char path[64];
+	uint8_t byte = 0;
 
 	if (pipe2(down, O_CLOEXEC) != 0)
 		return -1;
@@ -31,14 +32,14 @@ static int make_namespace(void)
 	pid_t child = fork();
 	if (child == 0) {
 		close(down[1]);
-		byte = unshare(CLONE_NEWNET) == 0 ? 0 : (char)errno; /* below 128 */
+		byte = unshare(CLONE_NEWNET) == 0 ? 0 : (uint8_t)errno; /* below 256 */
 		if (write(up[1], &byte, 1) == 1)
 			(void)!read(down[0], &byte, 1);
 		_exit(0);
 	}
 	close(up[1]);
 	if (child > 0 && read(up[0], &byte, 1) == 1) {
-		errno = (unsigned char)byte;
+		errno = byte;
 		if (byte == 0) {
 			format(path, sizeof path, "/proc/%d/ns/net", (int)child);
 			fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -32,6 +32,7 @@ enum { PEOPLE = 16, PHOTOS = VERIFY_BATCH_MAX };
 #define SECOND 1000000000ull
 
 static const char *fractos, *cluster; /* the command, and the name of our cluster */
+static const char *socket_path;       /* of the Controller of node app */
 static fos_process *process;
 static fos_channel *ch;
 static gallery *known;
@@ -96,7 +97,9 @@ static int setup(void **state)
 	gallery_entry entries[PEOPLE];
 	char error[GALLERY_ERROR_MAX] = "";
 	void *arena = NULL;
-	if (fos_attach(&options, &process) != FOS_OK || fos_channel_open(process, &ch) != FOS_OK ||
+	socket_path = getenv("FRACTOS_SOCKET");
+	if (socket_path == NULL || fos_attach(&options, &process) != FOS_OK ||
+		fos_channel_open(process, &ch) != FOS_OK ||
 		fos_alloc(process, (size_t)PHOTOS * LBP_PHOTO, 4096, &arena) != FOS_OK)
 		return -1;
 	photos = arena;
@@ -211,9 +214,8 @@ static void a_free_lane_is_used_at_once(void **state)
 static pid_t pid_of(const char *node, const char *label)
 {
 	char path[512];
-	const char *socket = getenv("FRACTOS_SOCKET");
-	const int length = (int)(strlen(socket) - strlen("app/socket"));
-	(void)snprintf(path, sizeof path, "%.*s%s/recorder", length, socket, node);
+	const int length = (int)(strlen(socket_path) - strlen("app/socket"));
+	(void)snprintf(path, sizeof path, "%.*s%s/recorder", length, socket_path, node);
 	const int fd = open(path, O_RDONLY | O_CLOEXEC);
 	const fos_recorder *recorder = mmap(NULL, sizeof *recorder, PROT_READ, MAP_SHARED, fd, 0);
 	pid_t pid = 0;

@@ -34,10 +34,10 @@ void gallery_free(gallery *known)
 {
 	if (known == NULL)
 		return;
-	struct known_identity *identity, *next;
-	HASH_ITER(hh, known->identities, identity, next)
-	{
-		HASH_DEL(known->identities, identity);
+	struct known_identity *identity = known->identities;
+	HASH_CLEAR(hh, known->identities); /* frees the table; the elements are still a list */
+	for (struct known_identity *next; identity != NULL; identity = next) {
+		next = identity->hh.next;
 		free(identity);
 	}
 	free(known);

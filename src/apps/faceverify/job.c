@@ -201,7 +201,7 @@ static void take_verdict(void *arg, uint32_t query, const verify_verdict *verdic
 			(void)snprintf(job->failure, sizeof job->failure, "%s", verdict->error);
 	} else if (job->distances[probe] < 0) {
 		job->distances[probe] = verdict->distance;
-	} else if (memcmp(&job->distances[probe], &verdict->distance, sizeof(float)) != 0) {
+	} else if (job->distances[probe] != verdict->distance) {
 		job->report->disagreements++;
 	}
 }

@@ -14,15 +14,18 @@
 #include <png.h>
 #include <turbojpeg.h>
 
-__attribute__((format(printf, 2, 3))) static bool fail(char error[PHOTO_ERROR_MAX],
-													   const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void say(char error[PHOTO_ERROR_MAX],
+													  const char *format, ...)
 {
 	va_list list;
 	va_start(list, format);
 	(void)vsnprintf(error, PHOTO_ERROR_MAX, format, list);
 	va_end(list);
-	return false;
 }
+
+/* Says why and is false. A macro, so that an analyzer, which does not look into variadic functions,
+ * sees what comes back. */
+#define fail(error, ...) (say((error), __VA_ARGS__), false)
 
 /* Makes room for a picture whose header said this size. */
 static bool allocate(photo_picture *out, uint64_t width, uint64_t height,
@@ -118,7 +121,7 @@ static bool decode_jpeg(const uint8_t *bytes, size_t size, photo_picture *out,
 	bool ok = false;
 	if (tjDecompressHeader3(handle, bytes, size, &width, &height, &sampling, &space) != 0 ||
 		width < 0 || height < 0) {
-		fail(error, "JPEG: %s", tjGetErrorStr2(handle));
+		say(error, "JPEG: %s", tjGetErrorStr2(handle));
 	} else if (allocate(out, (uint64_t)width, (uint64_t)height, error)) {
 		/* A warning means that bytes are missing or damaged: the picture would be partly gray. */
 		ok = tjDecompress2(handle, bytes, size, out->pixels, width, width, height, TJPF_GRAY,
