@@ -11,7 +11,7 @@
  * Tails: NONE; ARGS (a table of arguments, args.h); BYTES (as many as a field says); PARTS
  * (deliveries: ranges, capabilities, exception, immediates).
  */
-/* clang-format off: tables */
+/* clang-format off */
 #ifndef FRACTOS_WIRE_TABLE_H
 #define FRACTOS_WIRE_TABLE_H
 
@@ -51,13 +51,13 @@
 	F(u64, cap, ANY) F(u64, delivery, ANY) F(u64, trace, ANY) F(u64, time, ANY)
 #define WIRE_CALL_CONTINUE(F) \
 	F(u64, delivery, ANY) F(u64, cap, ANY) F(u32, fail_if_refused, BOOL) F(u32, zero, ZERO)
-#define WIRE_CALL_FAIL(F)        F(u64, delivery, ANY) F(u32, status, STATUS) F(u32, length, MAX(2047))
-#define WIRE_CALL_FINISH(F)      F(u64, delivery, ANY)
-#define WIRE_CALL_CAP_CLOSE(F)   F(u64, cap, ANY)
-#define WIRE_CALL_CAP_KEEP(F)    F(u64, cap, ANY)
-#define WIRE_CALL_CAP_INFO(F)    F(u64, cap, ANY)
-#define WIRE_CALL_CAP_IS_SAME(F) F(u64, a, ANY) F(u64, b, ANY)
-#define WIRE_CALL_CAP_REVOKE(F)  F(u64, cap, ANY)
+#define WIRE_CALL_FAIL(F)         F(u64, delivery, ANY) F(u32, status, STATUS) F(u32, length, MAX(2047))
+#define WIRE_CALL_FINISH(F)       F(u64, delivery, ANY)
+#define WIRE_CALL_CAP_CLOSE(F)    F(u64, cap, ANY)
+#define WIRE_CALL_CAP_KEEP(F)     F(u64, cap, ANY)
+#define WIRE_CALL_CAP_INFO(F)     F(u64, cap, ANY)
+#define WIRE_CALL_CAP_IS_SAME(F)  F(u64, a, ANY) F(u64, b, ANY)
+#define WIRE_CALL_CAP_REVOKE(F)   F(u64, cap, ANY)
 /* other: 0, or a slot: the answer waits until the registry is another object than what it holds. */
 #define WIRE_CALL_REGISTRY_GET(F) F(u64, time, ANY) F(u64, other, ANY)
 #define WIRE_CALL_REGISTRY_SET(F) F(u64, cap, ANY)
@@ -71,19 +71,17 @@
 
 #define WIRE_ANSWER_COMPLETION(F) F(u64, cap, ANY) F(u32, status, STATUS) F(u32, same, BOOL)
 /* segment: one more than the own segment's number; 0 where the Memory is not over the own arena */
-#define WIRE_ANSWER_INFO(F)                                                                    \
-	F(u64, offset, ANY)                                                                        \
-	F(u64, length, ANY)                                                                        \
-	F(u32, status, STATUS) F(u32, node, ANY) F(u32, segment, ANY) F(u32, open_deliveries, ANY) \
-		F(u8, kind, MAX(2)) F(u8, rights, MAX(3)) F(u8, own, BOOL) F(u8, once, BOOL)           \
-			F(u8, reachable, BOOL) F(u8, zero8, ZERO) F(u16, zero16, ZERO)
+#define WIRE_ANSWER_INFO(F)                                                                     \
+	F(u64, offset, ANY)                                                                         \
+	F(u64, length, ANY) F(u32, status, STATUS) F(u32, node, ANY) F(u32, segment, ANY)           \
+		F(u32, open_deliveries, ANY) F(u8, kind, MAX(2)) F(u8, rights, MAX(3)) F(u8, own, BOOL) \
+			F(u8, once, BOOL) F(u8, reachable, BOOL) F(u8, zero8, ZERO) F(u16, zero16, ZERO)
 /* tail: range_count struct wire_range, cap_count struct wire_delivered, if `exception` a struct
  * wire_exception followed by its detail (padded to 8), then the ranges' bytes (padded to 8).
  * Ranges are sorted by offset, disjoint and not adjacent; capabilities sorted by index. */
-#define WIRE_ANSWER_DELIVERY(F)                                           \
-	F(u64, delivery, MIN1)                                                \
-	F(u64, trace, ANY)                                                    \
-	F(u64, span, ANY) F(u64, time_left, ANY) F(u32, imm_bytes, MAX(8192)) \
+#define WIRE_ANSWER_DELIVERY(F)                                                              \
+	F(u64, delivery, MIN1)                                                                   \
+	F(u64, trace, ANY) F(u64, span, ANY) F(u64, time_left, ANY) F(u32, imm_bytes, MAX(8192)) \
 		F(u16, range_count, MAX(96)) F(u8, cap_count, MAX(32)) F(u8, exception, BOOL)
 
 /* ------------------------------------------------------------------ classes of messages
@@ -123,22 +121,22 @@
  * epoch asker_epoch, its number of the copy in `copy`). stream: the sender's number of this
  * transfer. base: offset in the object; total: bytes of the whole copy. status: not OK in a
  * last slice without bytes, by which the source's owner gives the copy up. */
-#define WIRE_MESSAGE_DATA(F)                                                                      \
-	F(u64, stream, ANY)                                                                           \
-	F(u64, copy, ANY)                                                                             \
-	F(u64, asker_epoch, ANY) F(u64, trace, ANY) F(u64, span, ANY) F(u64, time_left, ANY)          \
-		F(u64, epoch, ANY) F(u64, serial, ANY) F(u64, base, ANY) F(u64, total, ANY)               \
-			F(u64, offset, ANY) F(u32, index, ANY) F(u32, asker, ANY) F(u32, length, MAX(262144)) \
-				F(u8, first, BOOL) F(u8, last, BOOL) F(u8, has_then, BOOL) F(u8, status, STATUS)
+#define WIRE_MESSAGE_DATA(F)                                                             \
+	F(u64, stream, ANY)                                                                  \
+	F(u64, copy, ANY) F(u64, asker_epoch, ANY) F(u64, trace, ANY) F(u64, span, ANY)      \
+		F(u64, time_left, ANY) F(u64, epoch, ANY) F(u64, serial, ANY) F(u64, base, ANY)  \
+			F(u64, total, ANY) F(u64, offset, ANY) F(u32, index, ANY) F(u32, asker, ANY) \
+				F(u32, length, MAX(262144)) F(u8, first, BOOL) F(u8, last, BOOL)         \
+					F(u8, has_then, BOOL) F(u8, status, STATUS)
 /* order: rises by one with each invocation that the sender hands to this session; retry: sent again
  * after ROOM; more: with a retry, how many the sender has parked for this target besides those that
  * were bounced. exception: a struct wire_exception and detail come first in the tail.
  * BOUNCE names an invocation by its order; the sender still has it, so no arguments come back. */
-#define WIRE_INVOCATION(F)                                                         \
-	F(u64, epoch, ANY)                                                             \
-	F(u64, serial, ANY)                                                            \
-	F(u64, trace, ANY) F(u64, span, ANY) F(u64, time_left, ANY) F(u64, order, ANY) \
-		F(u32, index, ANY) F(u8, retry, BOOL) F(u8, exception, BOOL) F(u16, more, ANY)
+#define WIRE_INVOCATION(F)                                                              \
+	F(u64, epoch, ANY)                                                                  \
+	F(u64, serial, ANY) F(u64, trace, ANY) F(u64, span, ANY) F(u64, time_left, ANY)     \
+		F(u64, order, ANY) F(u32, index, ANY) F(u8, retry, BOOL) F(u8, exception, BOOL) \
+			F(u16, more, ANY)
 #define WIRE_MESSAGE_INVOKE(F) WIRE_INVOCATION(F)
 #define WIRE_MESSAGE_ERROR(F)  WIRE_INVOCATION(F)
 #define WIRE_MESSAGE_BOUNCE(F) WIRE_INVOCATION(F)
@@ -170,10 +168,10 @@
 	X(CLOSED, closed, 135, NONE, "the channel is gone")
 
 #define WIRE_ATTACH_ATTACH(F) F(u32, version, ANY) F(u32, zero, ZERO) F(label, label, LABEL)
-#define WIRE_ATTACH_ATTACHED(F) \
-	F(u32, version, ANY)        \
-	F(u32, status, STATUS)      \
-	F(u64, epoch, ANY) F(u32, node, ANY) F(u32, process, ANY) F(label, node_name, LABEL)
+#define WIRE_ATTACH_ATTACHED(F)                                                      \
+	F(u32, version, ANY)                                                             \
+	F(u32, status, STATUS) F(u64, epoch, ANY) F(u32, node, ANY) F(u32, process, ANY) \
+		F(label, node_name, LABEL)
 #define WIRE_ATTACH_CHANNEL(F)
 #define WIRE_ATTACH_OPENED(F)  F(u32, status, STATUS) F(u32, channel, ANY) F(u64, ring_bytes, ANY)
 #define WIRE_ATTACH_SEGMENT(F) F(u64, length, ANY)
