@@ -17,7 +17,8 @@ import unittest
 FRACTOS = os.environ["FRACTOS"]
 SMALL = ["--identities", "16", "--probes", "32", "--batch", "16"]
 ROOT = os.geteuid() == 0
-RUNTIME = "/run/fractos" if ROOT else os.path.join(os.environ.get("XDG_RUNTIME_DIR", f"/tmp/fractos-{os.geteuid()}"), "fractos")
+XDG = os.environ.get("XDG_RUNTIME_DIR")
+RUNTIME = "/run/fractos" if ROOT else f"{XDG}/fractos" if XDG else f"/tmp/fractos-{os.geteuid()}"
 
 
 def run(*arguments, timeout=120):
@@ -124,7 +125,7 @@ class Clusters(unittest.TestCase):
 class Command(Clusters):
     def test_explain(self):
         self.assertIn("OUTCOME_UNKNOWN", run("explain").stdout)
-        self.assertIn("parked", run("explain", "--help").stdout + "parked")
+        self.assertIn("usage", run("explain", "--help").stdout)
         self.assertEqual(run("explain", "nonsense").returncode, 1)
 
     def test_wrong_usage_is_told(self):
@@ -211,6 +212,30 @@ class Life(Clusters):
         os.kill(supervisor, signal.SIGKILL)
         until(lambda: not processes_of(name), 20, "the programs end")
         self.assertIn("removed", run("down", "--cluster", name).stdout)
+
+
+    def test_a_hung_program_is_restarted(self):
+        name = self.up("--no-netns")
+        os.kill(self.pid(name, "gpu", "gpu"), signal.SIGSTOP)
+        self.assertEqual(run("restart", "gpu/gpu", "--cluster", name, timeout=30).returncode, 0)
+        self.assertEqual(run("stop", "gpu/gpu", "--cluster", name).returncode, 0)
+        self.assertNotIn("gpu", [p["label"] for p in self.status(name)["gpu"]["processes"]])
+        self.assertEqual(run("start", "gpu/gpu", "--cluster", name).returncode, 0)
+        self.assertEqual(run("stop", "gpu/fractosd", "--cluster", name).returncode, 0)
+        self.assertIn("gpu/fractosd is stopped", run("restart", "gpu/gpu", "--cluster", name).stderr)
+
+    def test_a_directory_of_another_is_refused(self):
+        name = self.name()
+        data = f"/var/tmp/fractos-{os.geteuid()}-{name}"
+        os.mkdir(data, 0o777)
+        os.chmod(data, 0o777)
+        try:
+            result = run("up", "--cluster", name)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(data, result.stderr)
+        finally:
+            if os.path.exists(data):
+                os.rmdir(data)
 
 
 class BadDays(Clusters):

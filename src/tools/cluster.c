@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -133,11 +134,20 @@ static bool choose_addresses(struct cluster *cluster)
 	return ok;
 }
 
-static bool make_dir(const char *path)
+/* A directory that nobody else can have prepared for us: made now, or ours alone. */
+static bool make_dir(const char *path, bool ours)
 {
-	if (mkdir(path, 0700) == 0 || errno == EEXIST)
+	struct stat st;
+	if (mkdir(path, 0700) == 0)
 		return true;
-	complain("cannot make the directory %s: %s", path, strerror(errno));
+	if (errno != EEXIST) {
+		complain("cannot make the directory %s: %s", path, strerror(errno));
+		return false;
+	}
+	if (!ours || (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+				  (st.st_mode & 077) == 0))
+		return true;
+	complain("%s is there already and is not a directory of this user alone: remove it", path);
 	return false;
 }
 
@@ -186,23 +196,39 @@ static bool write_cluster_file(const struct cluster *cluster, const char *path, 
 	return true;
 }
 
+int cluster_lock(const struct cluster *cluster)
+{
+	char root[PATH_LEN / 4];
+
+	runtime_root(root, sizeof root);
+	if (!make_dir(root, true) || !make_dir(cluster->dir, true))
+		return -1;
+	int fd = open(cluster->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	complain("the cluster \"%s\" is up already, or is just being started", cluster->name);
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
 bool cluster_create(struct cluster *cluster)
 {
 	char path[PATH_LEN * 2], key[PATH_LEN * 2];
 	char root[PATH_LEN / 4];
 
 	runtime_root(root, sizeof root);
-	if (!choose_addresses(cluster) || !make_dir(root) || !make_dir(cluster->dir) ||
-		!make_dir(cluster->data))
+	if (!choose_addresses(cluster) || !make_dir(root, true) || !make_dir(cluster->dir, true) ||
+		!make_dir(cluster->data, cluster->own_data))
 		return false;
 	for (unsigned i = 0; i < cluster->node_count; i++) {
 		format(path, sizeof path, "%s/%s", cluster->dir, cluster->nodes[i].name);
-		if (!make_dir(path))
+		if (!make_dir(path, true))
 			return false;
 	}
 	for (unsigned i = 0; i < 2; i++) {
 		format(path, sizeof path, "%s/%s", cluster->data, i == 0 ? "volumes" : "metadata");
-		if (!make_dir(path))
+		if (!make_dir(path, cluster->own_data))
 			return false;
 	}
 	format(key, sizeof key, "%s/key", cluster->dir);

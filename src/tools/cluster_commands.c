@@ -370,7 +370,9 @@ int command_run(int argc, char **argv)
 		printf("the cluster \"%s\" stays up; `fractos down` stops it\n", name);
 		return status;
 	}
-	control(&cluster, "down", answer, sizeof answer);
+	/* A supervisor that was killed took its programs along, but not its files. */
+	if (!control(&cluster, "down", answer, sizeof answer))
+		cluster_remove(&cluster);
 	waitpid(supervisor, NULL, 0);
 	return status;
 }

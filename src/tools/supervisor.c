@@ -42,6 +42,7 @@ struct running {
 	uint64_t window;  /* ns: its begin */
 	bool held;        /* stopped by command: not started again */
 	bool restarting;  /* stopped by command: started again at once */
+	uint64_t kill_at; /* ns: when SIGKILL follows the SIGTERM of a command; 0: none was sent */
 };
 
 struct client { /* of the control socket; waits until its program serves */
@@ -183,8 +184,13 @@ static void program_ended(struct supervisor *s, unsigned i, int status)
 		close(r->ready);
 	r->ready = -1;
 	r->state = OFF;
-	if (s->stopping || r->held)
+	r->kill_at = 0;
+	if (s->stopping)
 		return;
+	if (r->held) {
+		answer_waiting(s, (int)i, "ok");
+		return;
+	}
 	if (r->restarting) {
 		r->restarting = false;
 		r->respawn = now;
@@ -204,8 +210,11 @@ static void program_ended(struct supervisor *s, unsigned i, int status)
 			   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	}
 	say(s, why);
-	if (!s->cluster->respawn)
+	if (!s->cluster->respawn) {
+		format(line, sizeof line, "failed: %.240s", why);
+		answer_waiting(s, (int)i, line);
 		return;
+	}
 	if (now - r->window > RESPAWN_WINDOW_S * SECOND) {
 		r->window = now;
 		r->deaths = 0;
@@ -331,6 +340,16 @@ static void list_namespaces(struct supervisor *s, int fd)
 	dprintf(fd, "%s\n", line);
 }
 
+/* Whether the Controller that program i needs is stopped by command. */
+static bool held_below(const struct supervisor *s, int i)
+{
+	for (unsigned p = 0; p < program_count; p++)
+		if (programs[p].wave < programs[i].wave && s->running[p].held &&
+			!strcmp(programs[p].node, programs[i].node))
+			return true;
+	return false;
+}
+
 /* Handles one command; true: answered, the connection can be closed. */
 static bool obey(struct supervisor *s, struct client *client, const char *command)
 {
@@ -352,29 +371,32 @@ static bool obey(struct supervisor *s, struct client *client, const char *comman
 		return true;
 	}
 	struct running *r = &s->running[i];
-	if (!strcmp(verb, "stop") || !strcmp(verb, "restart")) {
-		r->held = !strcmp(verb, "stop");
-		if (r->state != OFF)
-			kill(r->pid, SIGTERM);
-		if (r->held) {
-			dprintf(client->fd, "ok\n");
-			return true;
-		}
-		r->restarting = r->state != OFF;
-		r->respawn = 1;
-	} else if (!strcmp(verb, "start")) {
-		if (r->state == SERVING) {
-			dprintf(client->fd, "ok\n");
-			return true;
-		}
-		r->held = false;
-		r->respawn = 1;
-	} else {
+	bool stop = !strcmp(verb, "stop"), start = !strcmp(verb, "start");
+	if (!stop && !start && strcmp(verb, "restart") != 0) {
 		dprintf(client->fd, "failed: no command \"%s\"\n", verb);
 		return true;
 	}
+	if (!stop && held_below(s, i)) {
+		dprintf(client->fd, "failed: %s/fractosd is stopped; start it first\n", programs[i].node);
+		return true;
+	}
+	if ((stop && r->state == OFF) || (start && r->state == SERVING && r->kill_at == 0)) {
+		r->held = stop;
+		r->respawn = 0;
+		dprintf(client->fd, "ok\n");
+		return true;
+	}
+	/* A program that is on its way down after all goes up again when it has ended. */
+	r->restarting = !stop && r->state != OFF && (!start || r->kill_at != 0);
+	r->held = stop;
+	if (r->state == OFF)
+		r->respawn = 1;
+	else if ((stop || !start) && r->kill_at == 0) {
+		r->kill_at = clock_ns() + STOP_TIMEOUT_S * SECOND;
+		kill(r->pid, SIGTERM);
+	}
 	r->deaths = 0;
-	client->program = i; /* answered when it serves */
+	client->program = i; /* answered when it serves, or has ended */
 	return false;
 }
 
@@ -440,6 +462,8 @@ static void turn(struct supervisor *s)
 		}
 		if (r->state == OFF && r->respawn > now && r->respawn < next)
 			next = r->respawn;
+		if (r->kill_at != 0 && r->kill_at < next)
+			next = r->kill_at;
 	}
 	int timeout = next == UINT64_MAX ? -1 : next <= now ? 0 : (int)((next - now) / 1000000) + 1;
 	if (poll(fds, count, timeout) < 0)
@@ -455,10 +479,15 @@ static void turn(struct supervisor *s)
 	}
 	if (fds[1].revents)
 		accept_client(s);
-	for (unsigned i = 0; i < program_count; i++)
-		if (s->running[i].ready >= 0 &&
-			clock_ns() - s->running[i].since >= READY_TIMEOUT_S * SECOND)
-			kill(s->running[i].pid, SIGKILL);
+	now = clock_ns();
+	for (unsigned i = 0; i < program_count; i++) {
+		struct running *r = &s->running[i];
+		bool late = r->ready >= 0 && now - r->since >= READY_TIMEOUT_S * SECOND;
+		if (late || (r->kill_at != 0 && now >= r->kill_at)) {
+			kill(r->pid, SIGKILL);
+			r->kill_at = 0;
+		}
+	}
 }
 
 /* Stops the programs in the reverse order of the waves; SIGKILL for what does not obey. */
@@ -505,6 +534,11 @@ int supervise(struct cluster *cluster, int report)
 	sigprocmask(SIG_BLOCK, &mask, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	s.signals = signalfd(-1, &mask, SFD_CLOEXEC);
+	int lock = cluster_lock(cluster);
+	if (lock < 0) {
+		say(&s, "failed: the cluster could not be set up");
+		return 1;
+	}
 	if (!cluster_create(cluster) || (s.control = open_control(cluster)) < 0 ||
 		(cluster->netns && !network_create(cluster, &s.network))) {
 		say(&s, "failed: the cluster could not be set up");

@@ -36,6 +36,9 @@ struct cluster {
 
 /* The cluster `name` as it would be started here: four nodes, paths chosen, ports not yet. */
 void cluster_describe(struct cluster *cluster, const char *name);
+/* Makes the cluster's directory ours alone while the descriptor is open; -1 after saying why not.
+ */
+int cluster_lock(const struct cluster *cluster);
 /* Chooses addresses and free ports, makes the directories, key and cluster file. Says why not. */
 bool cluster_create(struct cluster *cluster);
 /* Removes every file of it. */
