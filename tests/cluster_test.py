@@ -244,7 +244,7 @@ class BadDays(Clusters):
 
     def die(self, node, label):
         name = self.up()
-        job = self.job(name, "--seconds", "4")
+        job = self.job(name, "--seconds", "8")
         os.kill(self.pid(name, node, label), signal.SIGKILL)
         code, text, report = self.ended(job)
         self.assertEqual(code, 0, text)
