@@ -1,5 +1,5 @@
-/* libfabric, and nothing of it anywhere else: one fabric and domain, one event queue for
- * connections and one completion queue for both lanes of all sessions, endpoints, the gate.
+/* libfabric, and nothing of it anywhere else but in gate.c: one fabric and domain, one event queue
+ * for connections and one completion queue for both lanes of all sessions, endpoints.
  *
  * What was found in the tcp provider of 1.17 and is relied on or guarded against here:
  *  - it has no threads: sockets move only inside fi_cq_read(), fi_eq_read() and the posting calls;
@@ -7,10 +7,11 @@
  *    still be there when they are read: a session's memory waits for lane.posted to reach zero;
  *  - every completion that is not read at once costs two system calls to signal the wait
  *    descriptor: what fits is injected, which makes none;
- *  - a connection request is read by blocking calls from sockets without a time limit, and closing
- *    its listening endpoint does not close them: see struct gate.
+ *  - an end of file in the middle of connecting counts as "nothing yet" if errno says EAGAIN from
+ *    some call before, and is then found again for ever: fabric_read_event() clears errno.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <rdma/fi_errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,11 +21,6 @@
 #include "net/net_internal.h"
 
 enum { COMPLETIONS_AT_ONCE = 32 };
-
-union connection_event { /* as fi_eq_read() gives it, with the data of a request */
-	struct fi_eq_cm_entry entry;
-	uint8_t bytes[sizeof(struct fi_eq_cm_entry) + 256];
-};
 
 /* ------------------------------------------------------------------ fabric, domain, queues */
 
@@ -58,7 +54,7 @@ static int get_info(struct net *net)
 	return status;
 }
 
-static bool watch_fid(struct net *net, struct fid *fid, struct source *source)
+bool fabric_watch(struct net *net, struct fid *fid, struct source *source)
 {
 	int fd = -1;
 	return fi_control(fid, FI_GETWAIT, &fd) == 0 && net_watch(net, fd, source, false, false);
@@ -85,8 +81,8 @@ bool fabric_open(struct net *net, const char **error)
 	net->inject_size = net->info->tx_attr->inject_size;
 	if (net->info->tx_attr->iov_limit < 3)
 		return fail(net, "fewer than three pieces in a send", -FI_ENOSYS, error);
-	if (!watch_fid(net, &net->eq->fid, &net->events) ||
-		!watch_fid(net, &net->cq->fid, &net->completions))
+	if (!fabric_watch(net, &net->eq->fid, &net->events) ||
+		!fabric_watch(net, &net->cq->fid, &net->completions))
 		return fail(net, "no descriptor to wait for", -FI_ENOSYS, error);
 	return true;
 }
@@ -106,103 +102,31 @@ void fabric_close(struct net *net)
 		fi_freeinfo(net->info);
 }
 
+ssize_t fabric_read_event(struct fid_eq *eq, uint32_t *event, union connection_event *out,
+						  uint64_t flags)
+{
+	errno = 0;
+	return fi_eq_read(eq, event, out, sizeof *out, flags);
+}
+
+static bool has_event(struct fid_eq *eq)
+{
+	union connection_event read;
+	uint32_t event;
+	return fabric_read_event(eq, &event, &read, FI_PEEK) != -FI_EAGAIN;
+}
+
 bool fabric_arm(struct net *net)
 {
 	struct fid *fids[3] = {&net->cq->fid, &net->eq->fid};
 	int count = 2;
-	uint32_t event;
 	if (net->gate.eq != NULL)
 		fids[count++] = &net->gate.eq->fid;
 	if (fi_trywait(net->fabric, fids, count) != 0)
 		return false;
 	/* fi_trywait() of this provider resets the event queues' signals without looking at what they
 	 * hold, and what it progressed of the completion queue may have added to it. */
-	if (fi_eq_read(net->eq, &event, NULL, 0, FI_PEEK) != -FI_EAGAIN)
-		return false;
-	return net->gate.eq == NULL || fi_eq_read(net->gate.eq, &event, NULL, 0, FI_PEEK) == -FI_EAGAIN;
-}
-
-/* ------------------------------------------------------------------ the gate */
-
-static uint16_t port_of(const struct sockaddr_storage *address)
-{
-	return ntohs(address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)address)->sin6_port
-												: ((const struct sockaddr_in *)address)->sin_port);
-}
-
-bool gate_open(struct net *net)
-{
-	struct gate *gate = &net->gate;
-	struct fi_eq_attr attr = {.wait_obj = FI_WAIT_FD};
-	struct sockaddr_storage address;
-	size_t len = sizeof address;
-	if (gate->tickets++ > 0)
-		return true;
-	if (fi_eq_open(net->fabric, &attr, &gate->eq, NULL) == 0 &&
-		fi_passive_ep(net->fabric, net->info, &gate->pep, NULL) == 0 &&
-		fi_pep_bind(gate->pep, &gate->eq->fid, 0) == 0 && fi_listen(gate->pep) == 0 &&
-		fi_getname(&gate->pep->fid, &address, &len) == 0 &&
-		watch_fid(net, &gate->eq->fid, &gate->source)) {
-		gate->port = port_of(&address);
-		return true;
-	}
-	gate_close(net);
-	return false;
-}
-
-/* What nobody read yet holds a socket and memory. */
-static void refuse_late_requests(struct gate *gate)
-{
-	union connection_event read;
-	uint32_t event;
-	for (int i = 0; gate->pep != NULL && i < COMPLETIONS_AT_ONCE; i++) {
-		if (fi_eq_read(gate->eq, &event, &read, sizeof read, 0) < (ssize_t)sizeof read.entry)
-			return;
-		if (event == FI_CONNREQ) {
-			fi_reject(gate->pep, read.entry.info->handle, NULL, 0);
-			fi_freeinfo(read.entry.info);
-		}
-	}
-}
-
-/* One ticket is used or over; the last one closes the gate. */
-void gate_close(struct net *net)
-{
-	struct gate *gate = &net->gate;
-	if (gate->tickets > 1) {
-		gate->tickets--;
-		return;
-	}
-	gate->tickets = 0;
-	refuse_late_requests(gate);
-	if (gate->pep != NULL)
-		fi_close(&gate->pep->fid);
-	if (gate->eq != NULL)
-		fi_close(&gate->eq->fid);
-	gate->pep = NULL;
-	gate->eq = NULL;
-}
-
-int gate_events(struct net *net)
-{
-	union connection_event read;
-	struct fi_eq_err_entry error = {0};
-	int count = 0;
-	while (net->gate.eq != NULL && count < COMPLETIONS_AT_ONCE) {
-		uint32_t event;
-		ssize_t n = fi_eq_read(net->gate.eq, &event, &read, sizeof read, 0);
-		if (n == -FI_EAVAIL) {
-			(void)!fi_eq_readerr(net->gate.eq, &error, 0);
-			count++;
-			continue;
-		}
-		if (n < (ssize_t)sizeof read.entry)
-			break;
-		count++;
-		if (event == FI_CONNREQ)
-			session_requested(net, read.entry.info, read.entry.data, (size_t)n - sizeof read.entry);
-	}
-	return count;
+	return !has_event(net->eq) && (net->gate.eq == NULL || !has_event(net->gate.eq));
 }
 
 /* ------------------------------------------------------------------ endpoints */
@@ -337,7 +261,7 @@ int fabric_events(struct net *net)
 	int count = 0;
 	while (count < COMPLETIONS_AT_ONCE) {
 		uint32_t event;
-		ssize_t n = fi_eq_read(net->eq, &event, &read, sizeof read, 0);
+		ssize_t n = fabric_read_event(net->eq, &event, &read, 0);
 		if (n == -FI_EAVAIL) {
 			struct fi_eq_err_entry error = {0};
 			if (fi_eq_readerr(net->eq, &error, 0) > 0 && error.fid != NULL)

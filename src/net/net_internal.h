@@ -1,5 +1,6 @@
-/* What the files of net share: door.c (who may come in), fabric.c (libfabric), session.c (the life
- * of a session), net.c (the public calls, time and waiting). Everything belongs to one thread. */
+/* What the files of net share: door.c (who may come in), fabric.c (libfabric), gate.c (its
+ * listening side), session.c (the life of a session), net.c (the public calls, time and waiting).
+ * Everything belongs to one thread. */
 #ifndef FRACTOS_NET_INTERNAL_H
 #define FRACTOS_NET_INTERNAL_H
 
@@ -150,8 +151,8 @@ struct talk { /* one connection at the door, theirs or ours */
 	uint8_t out[DOOR_MESSAGE_MAX];
 };
 
-/* The fabric's listening side, open only while a ticket is out: libfabric's tcp provider reads
- * connection requests with blocking calls and without a limit, so strangers must not find it. */
+/* The fabric's listening side, open only while a ticket is out: strangers can keep libfabric's tcp
+ * provider busy with requests that do not go on, so they must not find it. */
 struct gate {
 	struct source source;
 	struct fid_eq *eq;
@@ -219,8 +220,14 @@ void door_decide_parked(struct net *net, struct remote *remote, bool alive);
 /* fabric.c */
 bool fabric_open(struct net *net, const char **error);
 void fabric_close(struct net *net);
-bool gate_open(struct net *net);
-void gate_close(struct net *net);
+bool fabric_watch(struct net *net, struct fid *fid, struct source *source);
+union connection_event { /* as fi_eq_read() gives it, with the data of a request */
+	struct fi_eq_cm_entry entry;
+	uint8_t bytes[sizeof(struct fi_eq_cm_entry) + 256];
+};
+/* fi_eq_read(), which is also what drives connecting in the tcp provider. */
+ssize_t fabric_read_event(struct fid_eq *eq, uint32_t *event, union connection_event *out,
+						  uint64_t flags);
 bool lane_open(struct lane *lane, struct fi_info *info);
 bool lane_connect(struct lane *lane, uint16_t port, const uint8_t *pass, size_t size);
 bool lane_accept(struct lane *lane);
@@ -230,8 +237,12 @@ bool lane_post(struct lane *lane, struct receive *receive);
 int lane_send(struct lane *lane, struct frame *frame);
 int fabric_completions(struct net *net);
 int fabric_events(struct net *net);
-int gate_events(struct net *net);
 bool fabric_arm(struct net *net);
+
+/* gate.c */
+bool gate_open(struct net *net);
+void gate_close(struct net *net);
+int gate_events(struct net *net);
 
 /* session.c */
 bool session_accept(struct net *net, struct remote *remote, const struct dialogue *dialogue);

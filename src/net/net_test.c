@@ -985,6 +985,92 @@ static void test_gate_closes_with_the_ticket(void **state)
 	end(nodes, 2);
 }
 
+/* What the provider keeps of connections that do not go on: nothing beyond the gate's time, or the
+ * net's. Some have begun to send, and the last ones it has not even seen. */
+static void test_unfinished_requests_go_with_the_gate(void **state)
+{
+	enum { CONNECTIONS = 160, UNSEEN = 20 };
+	for (unsigned closed_by_us = 0; closed_by_us < 2; closed_by_us++) {
+		struct node nodes[2];
+		struct dialogue d;
+		struct door_self self;
+		int fds[CONNECTIONS];
+		unsigned before = open_descriptors();
+		make_cluster(nodes, 2);
+		start(&nodes[1]);
+		uint16_t port = play_for_ticket(nodes, &d, &self);
+		for (unsigned i = 0; i < CONNECTIONS; i++) {
+			fds[i] = knock_at(port);
+			if (i % 3 == 1)
+				assert_int_equal(send(fds[i], "\3\0\0", 3, MSG_NOSIGNAL), 3);
+			if (i == CONNECTIONS - UNSEEN)
+				turn_for(nodes + 1, 1, 5u * MS);
+		}
+		if (closed_by_us)
+			stop(&nodes[1]);
+		else
+			TURN_UNTIL(nodes + 1, 1, 3, said(&nodes[1], "did not come up in time"));
+		for (unsigned i = 0; i < CONNECTIONS; i++) {
+			assert_true(is_closed(fds[i]));
+			close(fds[i]);
+		}
+		stop(&nodes[1]);
+		assert_int_equal(open_descriptors(), before);
+	}
+}
+
+/* A peer that dies while it connects is not looked at again and again until the ticket's end. */
+static void test_request_hung_up(void **state)
+{
+	struct node nodes[2];
+	struct dialogue d;
+	struct door_self self;
+	make_cluster(nodes, 2);
+	nodes[1].config.connect_timeout = 60000ull * MS;
+	start(&nodes[1]);
+	uint16_t port = play_for_ticket(nodes, &d, &self);
+	unsigned before = open_descriptors();
+	int fd = knock_at(port);
+	TURN_UNTIL(nodes + 1, 1, 3, open_descriptors() == before + 2);
+	close(fd);
+	TURN_UNTIL(nodes + 1, 1, 3, open_descriptors() == before);
+	assert_true(sleep_through(nodes + 1, 1, 50u * MS) < 10);
+	end(nodes, 2);
+}
+
+/* The provider waits for the rest of a request; not for long. */
+static void test_request_without_its_end(void **state)
+{
+	struct node nodes[2];
+	struct dialogue d;
+	struct door_self self;
+	uint64_t longest = 0;
+	make_cluster(nodes, 2);
+	start(&nodes[1]);
+	struct request {
+		uint8_t version, type;
+		uint16_t data;
+		uint32_t part;
+		uint64_t numbers[3];
+	} head = {.version = 3, .data = htons(200)}; /* as the provider's own */
+	int fd = knock_at(play_for_ticket(nodes, &d, &self));
+	assert_int_equal(send(fd, &head, sizeof head, MSG_NOSIGNAL), sizeof head);
+	pid_t pid = fork(); /* holds the connection so long that a wait for it is seen */
+	if (pid == 0) {
+		poll(NULL, 0, 1000);
+		_exit(0);
+	}
+	close(fd);
+	for (unsigned i = 0; i < 100; i++) {
+		uint64_t begun = clock_now();
+		turn(nodes + 1, 1);
+		longest = BASE_MAX(longest, clock_now() - begun);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(longest < 500u * MS);
+	end(nodes, 2);
+}
+
 /* ------------------------------------------------------------------ tests: the rest */
 
 static void test_address_in_use(void **state)
@@ -1074,6 +1160,9 @@ int main(void)
 		cmocka_unit_test(test_retries_keep_their_interval),
 		cmocka_unit_test(test_passes_are_good_once),
 		cmocka_unit_test(test_gate_closes_with_the_ticket),
+		cmocka_unit_test(test_unfinished_requests_go_with_the_gate),
+		cmocka_unit_test(test_request_hung_up),
+		cmocka_unit_test(test_request_without_its_end),
 		cmocka_unit_test(test_address_in_use),
 		cmocka_unit_test(test_bad_configurations),
 		cmocka_unit_test(test_idle_sleeps_and_wakes),

@@ -296,6 +296,7 @@ void session_requested(struct net *net, struct fi_info *info, const uint8_t *pas
 	}
 	struct session *session = lane->session;
 	if (!lane_open(lane, info) || !lane_accept(lane)) {
+		lane_close(lane); /* it may still name the handle, which is freed now */
 		fi_reject(net->gate.pep, info->handle, NULL, 0);
 		session_end(session, "cannot accept an endpoint");
 	}
