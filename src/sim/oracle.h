@@ -1,0 +1,142 @@
+/* The oracle: a capability system without distribution, which says what a cluster of cores may do.
+ *
+ * It sees what crosses the border of each core on the side of the Processes (calls, records, the
+ * bytes of arenas), the lives of Processes and sessions, and the faults that the simulator makes.
+ * It does not look into messages between Controllers: for it there is one table of objects, one
+ * heap of values, and a call takes effect at one moment between its submission and its completion.
+ * What it cannot know (has that revoke arrived, was this invocation lost with the link?) it keeps
+ * as "maybe"; each effect seen must lie inside what is possible, and narrows it. What is not
+ * possible is a violation, told with its reason.
+ *
+ *     oracle_event(o, node, now, &event);      before each core_step()
+ *     core_step(core, now, &event);
+ *     while (core_output(core, &out))
+ *             oracle_output(o, node, &out);    each output, in order
+ *     oracle_step_end(o, node);
+ *
+ *     oracle_fault(...)                        each fault, when it begins and when it ends
+ *     oracle_quiet(o, now); oracle_tables(o);  faults over, everything settled, limits of time past
+ *
+ * Rules for programs, so that the oracle can tell one invocation from another:
+ *   - a call without `delivery` names a trace of its own (not 0, never used before); where it is 0
+ *     or repeated, the order of such invocations is not checked;
+ *   - calls may be malformed or hostile in every other way.
+ * Nothing here is particular to one program; one thread. */
+#ifndef FRACTOS_SIM_ORACLE_H
+#define FRACTOS_SIM_ORACLE_H
+
+#include "core/core.h"
+
+enum { ORACLE_NODES = 64 }; /* node numbers lie below it */
+
+/* ------------------------------------------------------------------ what it may look at */
+
+/* What a core has in its tables, as src/core/inspect.h shows it; used to learn the names of new
+ * objects, and after quiescence to compare all tables. The simulator fills these in. */
+struct oracle_slot {
+	uint64_t cap;
+	uint32_t node, index; /* of the object */
+	uint64_t epoch, serial;
+	uint64_t offset, length; /* Memory */
+	uint8_t kind, rights;
+};
+struct oracle_object {
+	uint32_t index;
+	uint64_t serial;
+	uint8_t kind;
+	bool dead;                          /* an entry that is kept for what is open */
+	uint32_t process;                   /* provider's or arena's serial; 0: dead */
+	uint32_t parent;                    /* index of the parent, children only */
+	uint64_t parent_serial;             /* 0: a base object */
+	uint32_t maker_node, maker_process; /* children only */
+	uint64_t maker_epoch;
+	bool tracked;
+	uint32_t deliveries; /* open through it and what descends from it; through it alone for a base
+							without children */
+};
+struct oracle_holder { /* a registration of a tracked child: `node` holds it */
+	uint32_t index;
+	uint64_t serial;
+	uint32_t node;
+};
+struct oracle_look {
+	/* What a slot holds; false: nothing. */
+	bool (*slot)(void *context, uint32_t node, uint32_t process, uint64_t cap,
+				 struct oracle_slot *out);
+	/* The at-th living slot, object, registration: false: there are no more. *cursor starts at 0
+	 * and is the callee's. */
+	bool (*next_slot)(void *context, uint32_t node, uint32_t process, uint64_t *cursor,
+					  struct oracle_slot *out);
+	bool (*next_object)(void *context, uint32_t node, uint64_t *cursor, struct oracle_object *out);
+	bool (*next_holder)(void *context, uint32_t node, uint64_t *cursor, struct oracle_holder *out);
+	bool (*usage)(void *context, uint32_t node, uint32_t process, struct core_usage *out);
+	void *context;
+};
+
+/* ------------------------------------------------------------------ life */
+
+struct oracle_config {
+	struct core_config
+		core; /* as of each core: limits, times, slice; node, epoch and grow unused */
+	struct oracle_look look;
+	/* Told at each violation; the run is over then. `reason` is one line. */
+	void (*violation)(void *context, const char *reason);
+	void *context;
+};
+
+struct oracle;
+struct oracle *oracle_new(const struct oracle_config *config); /* never NULL */
+void oracle_end(struct oracle *oracle);
+
+/* ------------------------------------------------------------------ faults
+ *
+ * "Disturbed" is a link whose messages are lost, held or delayed so that they may come later than a
+ * quarter of the failure timeout; a pause is a node that takes no step for that long. A session may
+ * end without the oracle's complaint only if a link between the two, or one of them, is disturbed
+ * or was within the failure timeout plus a heartbeat. */
+
+enum oracle_fault {
+	ORACLE_BOOT,      /* node (peer: 0) starts its life with `epoch`; also the first */
+	ORACLE_CRASH,     /* node is gone with all of its Processes, without a word */
+	ORACLE_PAUSE,     /* node stops taking steps */
+	ORACLE_RESUME,    /* node goes on */
+	ORACLE_DISTURB,   /* the direction node -> peer is disturbed */
+	ORACLE_HEAL,      /* the direction node -> peer is well again */
+	ORACLE_NO_MEMORY, /* grow() refused node: from now on QUOTA needs no other explanation there */
+	ORACLE_FAULT_COUNT
+};
+void oracle_fault(struct oracle *oracle, uint64_t now, enum oracle_fault fault, uint32_t node,
+				  uint32_t peer, uint64_t epoch);
+
+/* ------------------------------------------------------------------ each step */
+
+void oracle_event(struct oracle *oracle, uint32_t node, uint64_t now,
+				  const struct core_event *event);
+void oracle_output(struct oracle *oracle, uint32_t node, const struct core_output *out);
+void oracle_step_end(struct oracle *oracle, uint32_t node);
+
+/* ------------------------------------------------------------------ at the end */
+
+/* Faults are over, sessions are up again, and time went on until nothing moved: every call is
+ * completed (those that may wait for ever aside), every invocation delivered, told or explained,
+ * every ONCE Request ended once. */
+void oracle_quiet(struct oracle *oracle, uint64_t now);
+/* Compares all tables of all Controllers. After oracle_quiet(). */
+void oracle_tables(struct oracle *oracle);
+
+bool oracle_violated(const struct oracle *oracle);
+const char *oracle_reason(const struct oracle *oracle); /* of the first; "" while there is none */
+
+/* How often each status came, and how often a fault had to explain one. */
+struct oracle_counts {
+	uint64_t calls, completions, deliveries, exceptions, monitors, slices, sessions_ended;
+	uint64_t statuses[FOS_STATUS_COUNT]; /* of completions */
+	uint64_t exceptions_of[FOS_STATUS_COUNT];
+	uint64_t lost;      /* invocations that a fault may explain, never delivered nor told */
+	uint64_t explained; /* completions with OUTCOME_UNKNOWN, PEER_LOST, STALE, CONTROLLER_LOST */
+	uint64_t limits;    /* completions with QUOTA, BUSY */
+	uint64_t maybes;    /* effects for which more than one outcome was possible */
+};
+const struct oracle_counts *oracle_counts(const struct oracle *oracle);
+
+#endif
