@@ -761,13 +761,17 @@ static void module_warm(struct gpu_module *module)
 		stream_destroy(stream);
 		return;
 	}
-	module->warming = stream;
-	if (clCreateKernelsInProgram(module->program, KERNELS_MAX, kernels, &count) != CL_SUCCESS)
+	if (clCreateKernelsInProgram(module->program, KERNELS_MAX, kernels, &count) != CL_SUCCESS) {
+		clReleaseEvent(never);
+		stream_destroy(stream);
 		return;
+	}
+	module->warming = stream;
 	for (cl_uint i = 0; i < count; i++) {
 		char name[NAME_MAX_BYTES] = "";
 		struct gpu_kernel *kernel;
 		clGetKernelInfo(kernels[i], CL_KERNEL_FUNCTION_NAME, sizeof name - 1, name, NULL);
+		clReleaseKernel(kernels[i]);
 		if (kernel_create(module, name, &kernel, &why) == FOS_OK)
 			warm(stream, kernel, never);
 	}
