@@ -1,0 +1,194 @@
+/* See inspect.h. Walks the tables as they are; keeps nothing. */
+#include "core/inspect.h"
+#include "core/core_internal.h"
+
+static struct core_view_ref view_ref(const struct core_ref *ref)
+{
+	return (struct core_view_ref){ref->node, ref->index, ref->epoch, ref->serial};
+}
+
+static uint32_t length_of(const struct list *head)
+{
+	uint32_t count = 0;
+	for (const struct list *at = head->next; at != head; at = at->next)
+		count++;
+	return count;
+}
+
+/* ------------------------------------------------------------------ one record */
+
+static struct core_view_object view_object(const struct core *core, const struct object *object)
+{
+	struct core_ref ref = core_object_ref(core, object);
+	struct core_view_object view = {.ref = view_ref(&ref),
+									.process = object->process ? object->process->serial : 0,
+									.kind = object->kind,
+									.once = object->once,
+									.dead = object->dead,
+									.deliveries = object->deliveries,
+									.busy = object->busy};
+	if (object->kind == FOS_REQUEST)
+		view.waiters = length_of(&object->request.waiters);
+	return view;
+}
+
+static struct core_view_slot view_slot(uint32_t process, uint64_t cap,
+									   const struct table_entry *entry)
+{
+	const struct value *value = entry->content;
+	struct core_view_slot view = {.process = process,
+								  .cap = cap,
+								  .ref = view_ref(&value->ref),
+								  .kind = value->kind,
+								  .rights = value->rights,
+								  .borrowed = entry->borrowed};
+	if (value->kind == FOS_MEMORY) {
+		view.offset = value->offset;
+		view.length = value->length;
+	}
+	return view;
+}
+
+static struct core_view_session view_session(const struct session *session)
+{
+	struct core_view_session view = {.node = session->node,
+									 .epoch = session->epoch,
+									 .ending = session->ending,
+									 .parks = length_of(&session->parks),
+									 .waiters = length_of(&session->waiters),
+									 .incoming = length_of(&session->incoming),
+									 .outgoing = length_of(&session->outgoing),
+									 .asked = length_of(&session->asked),
+									 .asks = length_of(&session->asks)};
+	_Static_assert(WIRE_CLASS_COUNT <= BASE_COUNT(view.credits), "a class is not seen");
+	for (unsigned i = 0; i < WIRE_CLASS_COUNT; i++) {
+		view.credits[i] = session->classes[i].credits;
+		view.unreturned[i] = session->classes[i].unreturned;
+		view.peers[i] = session->classes[i].peers;
+		view.queued += length_of(&session->classes[i].queue);
+		view.flight += length_of(&session->classes[i].flight);
+	}
+	return view;
+}
+
+static struct core_view_transfer view_transfer(const struct core *core, const struct outgoing *out)
+{
+	struct core_ref src = core_object_ref(core, out->src);
+	return (struct core_view_transfer){.src = view_ref(&src),
+									   .dst = view_ref(&out->dst_ref),
+									   .src_offset = out->src_offset,
+									   .dst_offset = out->dst_offset,
+									   .length = out->length,
+									   .sent = out->sent,
+									   .trace = out->landing.trace,
+									   .outstanding = out->outstanding,
+									   .ended = out->ended};
+}
+
+/* ------------------------------------------------------------------ walks */
+
+static uint64_t handle_at(const struct table_entry *entry, uint32_t index)
+{
+	return (uint64_t)entry->generation << HANDLE_INDEX_BITS | index;
+}
+
+static void walk_slots(const struct process *process, const struct core_visitor *visitor,
+					   void *context)
+{
+	for (uint32_t i = 0; i < process->slots.used; i++) {
+		const struct table_entry *entry = core_table_at(&process->slots, i);
+		if (entry == NULL)
+			continue;
+		struct core_view_slot view = view_slot(process->serial, handle_at(entry, i), entry);
+		visitor->slot(context, &view);
+	}
+}
+
+static void walk_processes(const struct core *core, const struct core_visitor *visitor,
+						   void *context)
+{
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		const struct list *bucket = &core->processes.buckets[i];
+		for (const struct list *at = bucket->next; at != bucket; at = at->next)
+			walk_slots(BASE_CONTAINER(at, struct process, hash), visitor, context);
+	}
+}
+
+static void walk_sessions(const struct core *core, const struct core_visitor *visitor,
+						  void *context)
+{
+	const struct list *head = &core->all_sessions;
+	for (const struct list *at = head->next; at != head; at = at->next) {
+		struct core_view_session view = view_session(BASE_CONTAINER(at, struct session, all));
+		visitor->session(context, &view);
+	}
+}
+
+void core_inspect(const struct core *core, const struct core_visitor *visitor, void *context)
+{
+	for (uint32_t i = 0; visitor->object != NULL && i < core->objects.used; i++) {
+		const struct table_entry *entry = core_table_at(&core->objects, i);
+		if (entry == NULL)
+			continue;
+		struct core_view_object view = view_object(core, entry->content);
+		visitor->object(context, &view);
+	}
+	if (visitor->slot != NULL)
+		walk_processes(core, visitor, context);
+	if (visitor->session != NULL)
+		walk_sessions(core, visitor, context);
+	for (uint32_t i = 0; visitor->transfer != NULL && i < core->outgoing.used; i++) {
+		const struct table_entry *entry = core_table_at(&core->outgoing, i);
+		if (entry == NULL)
+			continue;
+		struct core_view_transfer view = view_transfer(core, entry->content);
+		visitor->transfer(context, handle_at(entry, i), &view);
+	}
+}
+
+/* ------------------------------------------------------------------ by name */
+
+bool core_inspect_slot(const struct core *core, uint32_t serial, uint64_t cap,
+					   struct core_view_slot *out)
+{
+	const struct process *process = core_process_find(core, serial);
+	const struct table_entry *entry = process != NULL ? core_table_get(&process->slots, cap) : NULL;
+	if (entry == NULL)
+		return false;
+	*out = view_slot(serial, cap, entry);
+	return true;
+}
+
+bool core_inspect_transfer(const struct core *core, uint64_t token, struct core_view_transfer *out)
+{
+	const struct table_entry *entry = core_table_get(&core->outgoing, token);
+	if (entry == NULL)
+		return false;
+	*out = view_transfer(core, entry->content);
+	return true;
+}
+
+void core_inspect_totals(const struct core *core, struct core_view_totals *out)
+{
+	*out = (struct core_view_totals){.processes = core->process_count,
+									 .sessions = core->session_count,
+									 .objects = core->objects.live,
+									 .copies = core->copies.live,
+									 .outgoing = core->outgoing.live,
+									 .askings = length_of(&core->askings),
+									 .timers = core->timers != NULL,
+									 .house = length_of(&core->house.invocations)};
+	for (uint32_t i = 0; i < core->objects.used; i++) {
+		const struct table_entry *entry = core_table_at(&core->objects, i);
+		const struct object *object = entry != NULL ? entry->content : NULL;
+		out->dead += object != NULL && object->dead;
+	}
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		const struct list *bucket = &core->processes.buckets[i];
+		for (const struct list *at = bucket->next; at != bucket; at = at->next) {
+			const struct process *process = BASE_CONTAINER(at, struct process, hash);
+			out->slots += process->slots.live;
+			out->deliveries += process->deliveries.live;
+		}
+	}
+}
