@@ -144,8 +144,11 @@ static bool make_dir(const char *path, bool ours)
 		complain("cannot make the directory %s: %s", path, strerror(errno));
 		return false;
 	}
-	if (!ours || (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
-				  (st.st_mode & 077) == 0))
+	if (!ours)
+		return true;
+	if (lstat(path, &st) != 0)
+		return mkdir(path, 0700) == 0; /* its owner has just removed it */
+	if (S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 077) == 0)
 		return true;
 	complain("%s is there already and is not a directory of this user alone: remove it", path);
 	return false;
@@ -199,16 +202,32 @@ static bool write_cluster_file(const struct cluster *cluster, const char *path, 
 int cluster_lock(const struct cluster *cluster)
 {
 	char root[PATH_LEN / 4];
+	struct stat opened, named;
 
 	runtime_root(root, sizeof root);
-	if (!make_dir(root, true) || !make_dir(cluster->dir, true))
-		return -1;
-	int fd = open(cluster->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return fd;
-	complain("the cluster \"%s\" is up already, or is just being started", cluster->name);
-	if (fd >= 0)
+	/* The last cluster that goes takes the directories along, perhaps just between our steps. */
+	for (int tries = 0; tries < 100; tries++) {
+		if (!make_dir(root, true))
+			return -1;
+		if (mkdir(cluster->dir, 0700) != 0 && errno == ENOENT)
+			continue;
+		if (!make_dir(cluster->dir, true))
+			return -1;
+		int fd = open(cluster->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT)
+			continue;
+		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
+			complain("the cluster \"%s\" is up already, or is just being started", cluster->name);
+			if (fd >= 0)
+				close(fd);
+			return -1;
+		}
+		if (fstat(fd, &opened) == 0 && stat(cluster->dir, &named) == 0 &&
+			opened.st_ino == named.st_ino)
+			return fd;
 		close(fd);
+	}
+	complain("%s is removed again and again by others", cluster->dir);
 	return -1;
 }
 
@@ -257,7 +276,11 @@ static void remove_tree(const char *path, int depth)
 
 void cluster_remove(const struct cluster *cluster)
 {
+	char root[PATH_LEN / 4];
+
+	runtime_root(root, sizeof root);
 	remove_tree(cluster->dir, 2);
+	rmdir(root); /* stays while there are other clusters */
 	if (cluster->own_data)
 		remove_tree(cluster->data, 3);
 }

@@ -13,14 +13,12 @@
 
 #include "tools.h"
 
-static const char default_name[] = "faces";
-
 /* Takes --cluster NAME and --help out of the arguments; the others stay. -1: go on, else the exit
  * status. */
 static int common(int *argc, char **argv, const char **name, const char *usage)
 {
 	int out = 1;
-	*name = default_name;
+	*name = DEFAULT_CLUSTER;
 	for (int i = 1; i < *argc; i++) {
 		if (!strcmp(argv[i], "--help")) {
 			fputs(usage, stdout);
@@ -62,6 +60,7 @@ int command_up(int argc, char **argv)
 	if (end >= 0)
 		return end;
 	cluster_describe(&cluster, name);
+	argv[0] = (char *)(uintptr_t) "fractos up"; /* how getopt begins its complaints */
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'n')
 			cluster.netns = false;
@@ -142,7 +141,7 @@ int command_restart(int argc, char **argv)
 	}
 	if (!strncmp(answer, "ok", 2))
 		return 0;
-	complain("%s", answer);
+	complain("%s", strncmp(answer, "failed: ", 8) ? answer : answer + 8);
 	return 1;
 }
 
@@ -202,7 +201,7 @@ struct run_options {
 	bool keep, no_netns;
 	uint64_t rate;
 	const char *name;
-	char *pass[64]; /* the job's own arguments */
+	char **pass; /* the job's own arguments */
 	unsigned pass_count;
 };
 
@@ -233,7 +232,7 @@ static bool take_own_options(int argc, char **argv, struct run_options *out)
 				complain("--rate takes 10gbit, 1gbit, 500mbit or none");
 				return false;
 			}
-		} else if (out->pass_count < 60)
+		} else
 			out->pass[out->pass_count++] = argv[i];
 	}
 	if (out->name && !cluster_name_valid(out->name)) {
@@ -261,38 +260,69 @@ static void catch_interrupts(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
-/* The job, in the app node's network, told where the recorders and interfaces are. */
-static int run_job(const struct cluster *cluster, const struct run_options *options)
+/* Arguments of the job's program: `own` ones first, then what the user gave. NULL: no memory. */
+static char **job_arguments(const struct run_options *options, char *const *own, unsigned own_count)
 {
-	char path[PATH_LEN * 2], answer[1024], text[2 * NODES_MAX][PATH_LEN + NAME_LEN + 16];
-	char *argv[64 + 4 * NODES_MAX + 2];
-	unsigned n = 0, t = 0;
-	int status;
+	char **argv = calloc(own_count + options->pass_count + 2, sizeof *argv);
+	unsigned n = 0;
 
-	if (!program_path("fractos-faceverify", path, sizeof path)) {
-		complain("fractos-faceverify is not installed");
-		return 1;
+	if (!argv) {
+		complain("no memory");
+		return NULL;
 	}
-	argv[n++] = path;
+	argv[n++] = (char *)(uintptr_t) "fractos-faceverify"; /* begins its complaints */
+	for (unsigned i = 0; i < own_count; i++)
+		argv[n++] = own[i];
+	for (unsigned i = 0; i < options->pass_count; i++)
+		argv[n++] = options->pass[i];
+	return argv;
+}
+
+static bool job_path(char *out, size_t size)
+{
+	if (program_path("fractos-faceverify", out, size))
+		return true;
+	complain("fractos-faceverify is not installed");
+	return false;
+}
+
+/* Where the recorders and interfaces are, as the job's options; the strings live in `text`. */
+static unsigned job_sources(const struct cluster *cluster,
+							char text[2 * NODES_MAX][PATH_LEN + NAME_LEN + 16],
+							char *own[4 * NODES_MAX])
+{
+	char answer[1024];
+	unsigned n = 0, t = 0;
 	bool have = control(cluster, "namespaces", answer, sizeof answer);
+
 	for (unsigned i = 0; i < cluster->node_count; i++) {
 		const struct node *node = &cluster->nodes[i];
 		char key[NAME_LEN + 2], where[64];
 		format(text[t], sizeof text[t], "%s=%s", node->name, node->recorder);
-		argv[n++] = (char *)(uintptr_t) "--recorder";
-		argv[n++] = text[t++];
+		own[n++] = (char *)(uintptr_t) "--recorder";
+		own[n++] = text[t++];
 		format(key, sizeof key, " %s=", node->name);
 		const char *at = have ? strstr(answer, key) : NULL;
 		if (at && sscanf(at + strlen(key), "%63s", where) == 1) {
 			format(text[t], sizeof text[t], "%s=eth0@%s", node->name, where);
-			argv[n++] = (char *)(uintptr_t) "--netdev";
-			argv[n++] = text[t++];
+			own[n++] = (char *)(uintptr_t) "--netdev";
+			own[n++] = text[t++];
 		}
 	}
-	for (unsigned i = 0; i < options->pass_count; i++)
-		argv[n++] = options->pass[i];
-	argv[n] = NULL;
+	return n;
+}
 
+/* The job, in the app node's network, told where the recorders and interfaces are. */
+static int run_job(const struct cluster *cluster, const struct run_options *options)
+{
+	char path[PATH_LEN * 2], text[2 * NODES_MAX][PATH_LEN + NAME_LEN + 16], *own[4 * NODES_MAX];
+	int status;
+
+	if (!job_path(path, sizeof path))
+		return 1;
+	char **argv = job_arguments(options, own, job_sources(cluster, text, own));
+	if (!argv)
+		return 1;
 	/* Blocked until the handler knows whom to tell. */
 	sigset_t both, before;
 	sigemptyset(&both);
@@ -315,6 +345,7 @@ static int run_job(const struct cluster *cluster, const struct run_options *opti
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	bool waited = child > 0 && waitpid(child, &status, 0) == child;
 	job_pid = 0;
+	free(argv);
 	if (interrupted)
 		return 128 + interrupted;
 	if (!waited)
@@ -332,47 +363,81 @@ static int run_help(void)
 	return 1;
 }
 
+/* On a cluster that was up before. */
+static int run_on(const struct cluster *cluster, const struct run_options *options)
+{
+	if (options->rate != 0 || options->no_netns) {
+		complain("the cluster \"%s\" is up already: --rate and --no-netns come too late",
+				 cluster->name);
+		return 2;
+	}
+	tell_what_is_missing(cluster, true);
+	int status = run_job(cluster, options);
+	if (status != 0 && !interrupted)
+		tell_what_is_missing(cluster, true);
+	return status;
+}
+
+/* On a cluster of its own. */
+static int run_alone(struct cluster *cluster, const struct run_options *options)
+{
+	char answer[400], name[NAME_LEN];
+
+	format(name, sizeof name, "%s", cluster->name); /* outlives the loading */
+	cluster->netns = cluster->netns && !options->no_netns;
+	cluster->rate = options->rate;
+	if (cluster->rate != 0 && !cluster->netns) {
+		complain("--rate needs network namespaces (root, and not --no-netns)");
+		return 2;
+	}
+	pid_t supervisor = cluster_start(cluster, !options->keep, false);
+	if (supervisor < 0)
+		return 1;
+	int status = cluster_load(cluster, name) ? run_job(cluster, options) : 1;
+	if (status != 0 && !interrupted)
+		tell_what_is_missing(cluster, options->keep);
+	if (options->keep) {
+		fprintf(stderr, "the cluster \"%s\" stays up; `fractos down%s%s` stops it\n", cluster->name,
+				options->name ? " --cluster " : "", options->name ? options->name : "");
+		return status;
+	}
+	/* A supervisor that was killed took its programs along, but not its files. */
+	if (!control(cluster, "down", answer, sizeof answer)) {
+		kill(supervisor, SIGTERM);
+		cluster_remove(cluster);
+	}
+	waitpid(supervisor, NULL, 0);
+	return status;
+}
+
 int command_run(int argc, char **argv)
 {
 	struct run_options options = {.pass_count = 0};
 	struct cluster cluster;
-	char name[NAME_LEN], answer[400];
+	char name[NAME_LEN];
 
 	for (int i = 1; i < argc; i++)
 		if (!strcmp(argv[i], "--help"))
 			return run_help();
-	if (!take_own_options(argc, argv, &options))
-		return 2;
-	catch_interrupts();
-	format(name, sizeof name, "%s", options.name ? options.name : default_name);
-	cluster_describe(&cluster, name);
-	if (cluster_alive(&cluster) && cluster_load(&cluster, name)) {
-		if (options.rate != 0 || options.no_netns) {
-			complain("the cluster \"%s\" is up already: --rate and --no-netns come too late", name);
-			return 2;
-		}
-		return run_job(&cluster, &options);
-	}
-	if (!options.name && !options.keep)
-		format(name, sizeof name, "run-%d", (int)getpid());
-	cluster_describe(&cluster, name);
-	cluster.netns = cluster.netns && !options.no_netns;
-	cluster.rate = options.rate;
-	if (cluster.rate != 0 && !cluster.netns) {
-		complain("--rate needs network namespaces (root, and not --no-netns)");
-		return 2;
-	}
-	pid_t supervisor = cluster_start(&cluster, !options.keep, false);
-	if (supervisor < 0)
+	options.pass = calloc((size_t)argc, sizeof *options.pass);
+	if (!options.pass) {
+		complain("no memory");
 		return 1;
-	int status = cluster_load(&cluster, name) ? run_job(&cluster, &options) : 1;
-	if (options.keep) {
-		printf("the cluster \"%s\" stays up; `fractos down` stops it\n", name);
-		return status;
 	}
-	/* A supervisor that was killed took its programs along, but not its files. */
-	if (!control(&cluster, "down", answer, sizeof answer))
-		cluster_remove(&cluster);
-	waitpid(supervisor, NULL, 0);
+	int status = take_own_options(argc, argv, &options) ? 0 : 2;
+	if (status == 0) {
+		catch_interrupts();
+		format(name, sizeof name, "%s", options.name ? options.name : DEFAULT_CLUSTER);
+		cluster_describe(&cluster, name);
+		if (cluster_alive(&cluster) && cluster_load(&cluster, name)) {
+			status = run_on(&cluster, &options);
+		} else {
+			if (!options.name && !options.keep)
+				format(name, sizeof name, "run-%d", (int)getpid());
+			cluster_describe(&cluster, name);
+			status = run_alone(&cluster, &options);
+		}
+	}
+	free(options.pass);
 	return status;
 }

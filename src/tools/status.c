@@ -1,5 +1,5 @@
-/* `fractos status`: what the flight recorders of a cluster's Controllers say, without stopping any.
- */
+/* `fractos status`: what the supervisor knows of a cluster's programs, and what the flight
+ * recorders of its Controllers say, without stopping any. */
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -94,6 +94,23 @@ static void show_node(const struct node *node, const fos_recorder *r)
 	printf("  (sent/received)\n");
 }
 
+static void show_programs(const struct cluster *cluster, const struct program_report *reports)
+{
+	char advice[PATH_LEN + 160], name[2 * NAME_LEN + 2];
+
+	for (unsigned i = 0; i < program_count; i++) {
+		const struct program_report *r = &reports[i];
+		program_advice(cluster, &programs[i], r, advice, sizeof advice);
+		format(name, sizeof name, "%s/%s", programs[i].node, programs[i].name);
+		printf("program %-16s %-8s", name, program_state_name(r->state));
+		if (r->pid != 0)
+			printf("  pid %d", (int)r->pid);
+		if (r->ends != 0)
+			printf("  ended %u time%s, last: %s", r->ends, r->ends == 1 ? "" : "s", r->last_end);
+		printf("%s%s\n", advice[0] ? "; " : "", advice);
+	}
+}
+
 /* ------------------------------------------------------------------ for programs */
 
 /* 64-bit counters stay exact in JSON up to 2^53; epochs are hexadecimal strings. */
@@ -160,14 +177,17 @@ static cJSON *json_counters(const fos_recorder *r)
 	return o;
 }
 
+/* r is NULL where there is no recorder: then the node does not serve, and no more is known. */
 static cJSON *json_node(const struct node *node, const fos_recorder *r)
 {
 	char epoch[20];
 	cJSON *o = cJSON_CreateObject();
-	format(epoch, sizeof epoch, "%016" PRIx64, r->epoch);
 	cJSON_AddStringToObject(o, "name", node->name);
 	put(o, "id", node->id);
-	cJSON_AddBoolToObject(o, "serving", alive(r));
+	cJSON_AddBoolToObject(o, "serving", r && alive(r));
+	if (!r)
+		return o;
+	format(epoch, sizeof epoch, "%016" PRIx64, r->epoch);
 	put(o, "pid", r->pid);
 	cJSON_AddStringToObject(o, "epoch", epoch);
 	put(o, "core_memory", r->core_memory);
@@ -176,6 +196,22 @@ static cJSON *json_node(const struct node *node, const fos_recorder *r)
 	cJSON_AddItemToObject(o, "links", json_links(r));
 	cJSON_AddItemToObject(o, "counters", json_counters(r));
 	return o;
+}
+
+static cJSON *json_programs(const struct program_report *reports)
+{
+	cJSON *array = cJSON_CreateArray();
+	for (unsigned i = 0; i < program_count; i++) {
+		cJSON *o = cJSON_CreateObject();
+		cJSON_AddStringToObject(o, "node", programs[i].node);
+		cJSON_AddStringToObject(o, "name", programs[i].name);
+		cJSON_AddStringToObject(o, "state", program_state_name(reports[i].state));
+		put(o, "pid", (uint64_t)reports[i].pid);
+		put(o, "ends", reports[i].ends);
+		cJSON_AddStringToObject(o, "last_end", reports[i].last_end);
+		cJSON_AddItemToArray(array, o);
+	}
+	return array;
 }
 
 /* ------------------------------------------------------------------ the command */
@@ -190,41 +226,60 @@ static void show_name(const char *name, void *arg)
 	(*count)++;
 }
 
+static void print_json(cJSON *root)
+{
+	char *text = cJSON_Print(root);
+	if (text)
+		puts(text);
+	cJSON_free(text);
+	cJSON_Delete(root);
+}
+
+/* 1 when something that should run does not. */
 static int show_cluster(const struct cluster *cluster, bool json)
 {
 	static fos_recorder recorder;
+	struct program_report reports[PROGRAMS];
 	cJSON *root = json ? cJSON_CreateObject() : NULL;
-	cJSON *nodes = json ? cJSON_AddArrayToObject(root, "nodes") : NULL;
-	int dead = 0;
+	const bool supervised = cluster_programs(cluster, reports);
+	bool fine = supervised;
 
-	if (json)
+	for (unsigned i = 0; i < program_count; i++)
+		fine = fine && program_fine(&reports[i]);
+	if (json) {
 		cJSON_AddStringToObject(root, "cluster", cluster->name);
+		cJSON_AddBoolToObject(root, "supervised", supervised);
+		cJSON_AddItemToObject(root, "programs", json_programs(reports));
+	} else if (supervised) {
+		show_programs(cluster, reports);
+	}
+	cJSON *nodes = json ? cJSON_AddArrayToObject(root, "nodes") : NULL;
 	for (unsigned i = 0; i < cluster->node_count; i++) {
 		const struct node *node = &cluster->nodes[i];
 		bool ok = read_recorder(node->recorder, &recorder);
-		dead += !ok || !alive(&recorder);
+		fine = fine && ok && alive(&recorder);
 		if (!ok)
 			memset(&recorder, 0, sizeof recorder);
 		if (json)
-			cJSON_AddItemToArray(nodes, json_node(node, &recorder));
+			cJSON_AddItemToArray(nodes, json_node(node, ok ? &recorder : NULL));
 		else if (ok)
 			show_node(node, &recorder);
 		else
 			printf("node %-8s has no recorder at %s\n", node->name, node->recorder);
 	}
-	if (json) {
-		char *text = cJSON_Print(root);
-		puts(text);
-		cJSON_free(text);
-		cJSON_Delete(root);
-	}
-	return dead > 0;
+	if (json)
+		print_json(root);
+	if (!supervised)
+		complain("the supervisor of the cluster \"%s\" is gone, and its programs with it; "
+				 "`fractos down` removes what is left",
+				 cluster->name);
+	return fine ? 0 : 1;
 }
 
 int command_status(int argc, char **argv)
 {
 	struct cluster cluster;
-	const char *name = "faces";
+	const char *name = DEFAULT_CLUSTER;
 	bool json = false;
 	int count = 0;
 
@@ -236,7 +291,7 @@ int command_status(int argc, char **argv)
 		else {
 			bool help = !strcmp(argv[i], "--help");
 			fputs("usage: fractos status [--json] [--cluster NAME]\n"
-				  "Exit status 1 when a node is dead.\n",
+				  "Exit status 1 when a node or a program is down that nobody stopped.\n",
 				  help ? stdout : stderr);
 			return help ? 0 : 2;
 		}

@@ -41,8 +41,11 @@ struct running {
 	unsigned deaths;  /* in the window */
 	uint64_t window;  /* ns: its begin */
 	bool held;        /* stopped by command: not started again */
+	bool given_up;    /* it ended again and again */
 	bool restarting;  /* stopped by command: started again at once */
 	uint64_t kill_at; /* ns: when SIGKILL follows the SIGTERM of a command; 0: none was sent */
+	unsigned ends;    /* how often it has ended */
+	char last_end[LAST_END_LEN]; /* why it ended the last time */
 };
 
 struct client { /* of the control socket; waits until its program serves */
@@ -118,6 +121,14 @@ static void fail(struct supervisor *s, const char *why)
 	}
 }
 
+/* The machine is short of something: that passes, so try again; not while the cluster comes up. */
+static void start_later(struct supervisor *s, struct running *r, const char *why)
+{
+	fail(s, why);
+	format(r->last_end, sizeof r->last_end, "it could not be started: %s", why);
+	r->respawn = clock_ns() + SECOND;
+}
+
 static void start_program(struct supervisor *s, unsigned i)
 {
 	struct running *r = &s->running[i];
@@ -126,10 +137,11 @@ static void start_program(struct supervisor *s, unsigned i)
 
 	r->respawn = 0;
 	r->held = false;
+	r->given_up = false;
 	if (r->state != OFF)
 		return;
 	if (pipe2(out, O_CLOEXEC) != 0) {
-		fail(s, "no descriptors left");
+		start_later(s, r, "no descriptors left");
 		return;
 	}
 	r->pid = fork();
@@ -138,7 +150,7 @@ static void start_program(struct supervisor *s, unsigned i)
 	close(out[1]);
 	if (r->pid < 0) {
 		close(out[0]);
-		fail(s, "cannot fork");
+		start_later(s, r, "cannot fork");
 		return;
 	}
 	r->ready = out[0];
@@ -173,45 +185,41 @@ static void answer_waiting(struct supervisor *s, int program, const char *text)
 	}
 }
 
-static void program_ended(struct supervisor *s, unsigned i, int status)
+/* Keeps, for people, why a program ended. */
+static void note_end(struct supervisor *s, unsigned i, int status)
 {
 	struct running *r = &s->running[i];
-	enum state before = r->state;
-	char line[256], why[480];
-	uint64_t now = clock_ns();
+	char line[160];
 
-	if (r->ready >= 0)
-		close(r->ready);
-	r->ready = -1;
-	r->state = OFF;
-	r->kill_at = 0;
-	if (s->stopping)
-		return;
-	if (r->held) {
-		answer_waiting(s, (int)i, "ok");
-		return;
-	}
-	if (r->restarting) {
-		r->restarting = false;
-		r->respawn = now;
-		return;
-	}
-	if (before == STARTING) {
-		last_line(s, i, line, sizeof line);
-		format(why, sizeof why, "%s on node %s did not start: %s", programs[i].file,
-			   programs[i].node, line[0] ? line : "it ended at once");
-		if (!s->up) {
-			fail(s, why);
-			return;
-		}
+	r->ends++;
+	if (r->held || r->restarting) {
+		format(r->last_end, sizeof r->last_end, "%s by command", r->held ? "stopped" : "restarted");
+	} else if (WIFSIGNALED(status)) {
+		format(r->last_end, sizeof r->last_end, "signal %d, %s", WTERMSIG(status),
+			   strsignal(WTERMSIG(status)));
 	} else {
-		format(why, sizeof why, "%s on node %s ended (%s %d)", programs[i].file, programs[i].node,
-			   WIFSIGNALED(status) ? "signal" : "status",
-			   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		last_line(s, i, line, sizeof line);
+		format(r->last_end, sizeof r->last_end, "status %d%s%s", WEXITSTATUS(status),
+			   line[0] ? ", " : "", line);
+	}
+}
+
+/* A program nobody asked to end has ended: says so, and decides whether it starts again. */
+static void program_died(struct supervisor *s, unsigned i, enum state before)
+{
+	struct running *r = &s->running[i];
+	const uint64_t now = clock_ns();
+	char why[LAST_END_LEN + 128], line[sizeof why + 16];
+
+	format(why, sizeof why, "%s on node %s %s (%s)", programs[i].file, programs[i].node,
+		   before == STARTING ? "did not start" : "ended", r->last_end);
+	if (before == STARTING && !s->up) {
+		fail(s, why);
+		return;
 	}
 	say(s, why);
 	if (!s->cluster->respawn) {
-		format(line, sizeof line, "failed: %.240s", why);
+		format(line, sizeof line, "failed: %s", why);
 		answer_waiting(s, (int)i, line);
 		return;
 	}
@@ -220,14 +228,37 @@ static void program_ended(struct supervisor *s, unsigned i, int status)
 		r->deaths = 0;
 	}
 	if (++r->deaths > RESPAWN_MAX) {
-		format(why, sizeof why, "failed: %s on node %s ends again and again; given up",
-			   programs[i].file, programs[i].node);
-		say(s, why);
-		answer_waiting(s, (int)i, why);
+		r->given_up = true;
+		format(line, sizeof line, "failed: given up after %u ends in a row: %s", r->deaths, why);
+		say(s, line);
+		answer_waiting(s, (int)i, line);
 		return;
 	}
 	/* At once the first time, then with growing distance. */
 	r->respawn = now + (r->deaths - 1) * (SECOND / 5);
+}
+
+static void program_ended(struct supervisor *s, unsigned i, int status)
+{
+	struct running *r = &s->running[i];
+	const enum state before = r->state;
+
+	if (r->ready >= 0)
+		close(r->ready);
+	r->ready = -1;
+	r->state = OFF;
+	r->kill_at = 0;
+	note_end(s, i, status);
+	if (s->stopping)
+		return;
+	if (r->held) {
+		answer_waiting(s, (int)i, "ok");
+	} else if (r->restarting) {
+		r->restarting = false;
+		r->respawn = clock_ns();
+	} else {
+		program_died(s, i, before);
+	}
 }
 
 /* Whether what program i needs on its way up is serving: all of the waves before it on its node,
@@ -340,14 +371,46 @@ static void list_namespaces(struct supervisor *s, int fd)
 	dprintf(fd, "%s\n", line);
 }
 
-/* Whether the Controller that program i needs is stopped by command. */
-static bool held_below(const struct supervisor *s, int i)
+static enum program_state state_of(const struct running *r)
 {
-	for (unsigned p = 0; p < program_count; p++)
-		if (programs[p].wave < programs[i].wave && s->running[p].held &&
-			!strcmp(programs[p].node, programs[i].node))
-			return true;
-	return false;
+	if (r->state != OFF && r->kill_at != 0)
+		return PROGRAM_STOPPING;
+	if (r->state != OFF)
+		return r->state == SERVING ? PROGRAM_SERVING : PROGRAM_STARTING;
+	if (r->held)
+		return PROGRAM_STOPPED;
+	if (r->given_up)
+		return PROGRAM_GIVEN_UP;
+	return r->respawn != 0 ? PROGRAM_WAITING : PROGRAM_DEAD;
+}
+
+/* One packet: "ok", then a line for each program; see take_program(). */
+static void list_programs(const struct supervisor *s, int fd)
+{
+	char text[PROGRAMS_ANSWER_LEN];
+	size_t used = 3;
+
+	format(text, sizeof text, "ok\n");
+	for (unsigned i = 0; i < program_count; i++) {
+		const struct running *r = &s->running[i];
+		format(text + used, sizeof text - used, "%s/%s %s %d %u %s\n", programs[i].node,
+			   programs[i].name, program_state_name(state_of(r)), r->state == OFF ? 0 : (int)r->pid,
+			   r->ends, r->last_end);
+		used += strlen(text + used);
+	}
+	send(fd, text, used, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* The program that i needs on its node and that does not come by itself, -1: none. */
+static int missing_below(const struct supervisor *s, int i)
+{
+	for (unsigned p = 0; p < program_count; p++) {
+		const enum program_state state = state_of(&s->running[p]);
+		if (programs[p].wave < programs[i].wave && !strcmp(programs[p].node, programs[i].node) &&
+			(state == PROGRAM_STOPPED || state == PROGRAM_GIVEN_UP || state == PROGRAM_DEAD))
+			return (int)p;
+	}
+	return -1;
 }
 
 /* Handles one command; true: answered, the connection can be closed. */
@@ -358,6 +421,10 @@ static bool obey(struct supervisor *s, struct client *client, const char *comman
 		return true;
 	if (!strcmp(verb, "namespaces")) {
 		list_namespaces(s, client->fd);
+		return true;
+	}
+	if (!strcmp(verb, "programs")) {
+		list_programs(s, client->fd);
 		return true;
 	}
 	if (!strcmp(verb, "down")) {
@@ -376,8 +443,10 @@ static bool obey(struct supervisor *s, struct client *client, const char *comman
 		dprintf(client->fd, "failed: no command \"%s\"\n", verb);
 		return true;
 	}
-	if (!stop && held_below(s, i)) {
-		dprintf(client->fd, "failed: %s/fractosd is stopped; start it first\n", programs[i].node);
+	const int below = stop ? -1 : missing_below(s, i);
+	if (below >= 0) {
+		dprintf(client->fd, "failed: %s/%s is %s; start it first\n", programs[below].node,
+				programs[below].name, program_state_name(state_of(&s->running[below])));
 		return true;
 	}
 	if ((stop && r->state == OFF) || (start && r->state == SERVING && r->kill_at == 0)) {
@@ -443,20 +512,22 @@ static int open_control(const struct cluster *cluster)
 
 /* ------------------------------------------------------------------ the loop and the end */
 
+enum { FD_SIGNALS, FD_CONTROL, FD_CLIENTS, FD_PROGRAMS = FD_CLIENTS + CLIENTS_MAX };
+
 /* One turn: waits for a signal, a command, a "ready", a death or a time. */
 static void turn(struct supervisor *s)
 {
-	struct pollfd fds[2 + PROGRAMS];
-	unsigned who[2 + PROGRAMS], count = 2;
+	struct pollfd fds[FD_PROGRAMS + PROGRAMS];
 	uint64_t now = clock_ns(), next = UINT64_MAX;
 
-	fds[0] = (struct pollfd){.fd = s->signals, .events = POLLIN};
-	fds[1] = (struct pollfd){.fd = s->control, .events = POLLIN};
+	fds[FD_SIGNALS] = (struct pollfd){.fd = s->signals, .events = POLLIN};
+	fds[FD_CONTROL] = (struct pollfd){.fd = s->control, .events = POLLIN};
+	for (unsigned c = 0; c < CLIENTS_MAX; c++) /* all they can still do is leave */
+		fds[FD_CLIENTS + c] = (struct pollfd){.fd = s->clients[c].fd, .events = POLLIN};
 	for (unsigned i = 0; i < program_count; i++) {
 		struct running *r = &s->running[i];
+		fds[FD_PROGRAMS + i] = (struct pollfd){.fd = r->ready, .events = POLLIN};
 		if (r->ready >= 0) {
-			who[count] = i;
-			fds[count++] = (struct pollfd){.fd = r->ready, .events = POLLIN};
 			next = next < r->since + READY_TIMEOUT_S * SECOND ? next
 															  : r->since + READY_TIMEOUT_S * SECOND;
 		}
@@ -466,18 +537,23 @@ static void turn(struct supervisor *s)
 			next = r->kill_at;
 	}
 	int timeout = next == UINT64_MAX ? -1 : next <= now ? 0 : (int)((next - now) / 1000000) + 1;
-	if (poll(fds, count, timeout) < 0)
+	if (poll(fds, FD_PROGRAMS + program_count, timeout) < 0)
 		return;
-	for (unsigned i = 2; i < count; i++)
-		if (fds[i].revents)
-			program_ready(s, who[i]);
-	if (fds[0].revents) {
+	for (unsigned c = 0; c < CLIENTS_MAX; c++)
+		if (fds[FD_CLIENTS + c].revents) {
+			close(s->clients[c].fd);
+			s->clients[c].fd = -1;
+		}
+	for (unsigned i = 0; i < program_count; i++)
+		if (fds[FD_PROGRAMS + i].revents)
+			program_ready(s, i);
+	if (fds[FD_SIGNALS].revents) {
 		struct signalfd_siginfo info;
 		if (read(s->signals, &info, sizeof info) == sizeof info && info.ssi_signo != SIGCHLD)
 			s->stopping = true;
 		reap(s);
 	}
-	if (fds[1].revents)
+	if (fds[FD_CONTROL].revents)
 		accept_client(s);
 	now = clock_ns();
 	for (unsigned i = 0; i < program_count; i++) {
@@ -555,100 +631,4 @@ int supervise(struct cluster *cluster, int report)
 	cluster_remove(cluster);
 	answer_waiting(&s, -2, "ok");
 	return s.why[0] ? 1 : 0;
-}
-
-/* ------------------------------------------------------------------ seen from outside */
-
-static int control_connect(const struct cluster *cluster)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	format(address.sun_path, sizeof address.sun_path, "%.90s/control", cluster->dir);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
-bool cluster_alive(const struct cluster *cluster)
-{
-	int fd = control_connect(cluster);
-	if (fd < 0)
-		return false;
-	close(fd);
-	return true;
-}
-
-bool control(const struct cluster *cluster, const char *command, char *answer, size_t answer_size)
-{
-	int fd = control_connect(cluster);
-	if (fd < 0)
-		return false;
-	ssize_t n = send(fd, command, strlen(command), MSG_NOSIGNAL);
-	if (n > 0)
-		n = recv(fd, answer, answer_size - 1, 0);
-	close(fd);
-	answer[n > 0 ? n : 0] = 0;
-	answer[strcspn(answer, "\n")] = 0;
-	if (n <= 0)
-		format(answer, answer_size, "failed: the supervisor ended before it answered");
-	return true;
-}
-
-/* Reads the supervisor's progress until it is up; prints it where people watch. */
-static bool follow(int report, bool quiet)
-{
-	FILE *lines = fdopen(report, "r");
-	char line[400];
-	bool up = false, tty = isatty(STDERR_FILENO) && !quiet;
-
-	while (lines && !up && fgets(line, sizeof line, lines)) {
-		line[strcspn(line, "\n")] = 0;
-		if (!strcmp(line, "up"))
-			up = true;
-		else if (!strncmp(line, "failed: ", 8))
-			complain("%s", line + 8);
-		else if (tty)
-			fprintf(stderr, "\r\033[Kcluster: %s", line);
-	}
-	if (tty)
-		fprintf(stderr, "\r\033[K");
-	if (lines)
-		fclose(lines);
-	return up;
-}
-
-pid_t cluster_start(struct cluster *cluster, bool tied, bool quiet)
-{
-	int report[2], status;
-	pid_t parent = getpid();
-
-	if (cluster_alive(cluster)) {
-		complain("the cluster \"%s\" is up already", cluster->name);
-		return -1;
-	}
-	if (pipe2(report, O_CLOEXEC) != 0)
-		return -1;
-	pid_t child = fork();
-	if (child == 0) {
-		close(report[0]);
-		setsid();
-		if (tied) {
-			prctl(PR_SET_PDEATHSIG, SIGTERM);
-			if (getppid() != parent)
-				_exit(1);
-		} else {
-			int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-			dup2(null, STDIN_FILENO);
-			dup2(null, STDOUT_FILENO);
-		}
-		_exit(supervise(cluster, report[1]));
-	}
-	close(report[1]);
-	if (child > 0 && follow(report[0], quiet))
-		return child;
-	if (child > 0)
-		waitpid(child, &status, 0);
-	return -1;
 }

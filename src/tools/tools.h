@@ -11,7 +11,8 @@
 #include <fractos/fractos.h>
 #include <fractos/recorder.h>
 
-enum { NODES_MAX = 16, PATH_LEN = 256, NAME_LEN = 32, PROGRAMS = 8 };
+enum { NODES_MAX = 16, PATH_LEN = 256, NAME_LEN = 32, PROGRAMS = 8, LAST_END_LEN = 200 };
+#define DEFAULT_CLUSTER "faces"
 
 struct node {
 	char name[NAME_LEN];
@@ -71,6 +72,41 @@ struct network {
 };
 bool network_create(const struct cluster *cluster, struct network *out);
 
+/* What the supervisor knows of a program. STOPPED: by command; WAITING: starts by itself, at its
+ * time or when its node's Controller serves; GIVEN_UP: it ended again and again; DEAD: ended, and
+ * the cluster was started with --no-respawn. */
+#define PROGRAM_STATES(X)   \
+	X(SERVING, "serving")   \
+	X(STARTING, "starting") \
+	X(STOPPING, "stopping") \
+	X(STOPPED, "stopped")   \
+	X(WAITING, "waiting")   \
+	X(GIVEN_UP, "given-up") \
+	X(DEAD, "dead")
+enum program_state {
+#define PROGRAM_STATE_ENUM(name, text) PROGRAM_##name,
+	PROGRAM_STATES(PROGRAM_STATE_ENUM)
+#undef PROGRAM_STATE_ENUM
+};
+struct program_report {
+	enum program_state state;
+	pid_t pid;                   /* 0: it does not run */
+	unsigned ends;               /* how often it has ended */
+	char last_end[LAST_END_LEN]; /* why it ended the last time; "": it never did */
+};
+enum { PROGRAMS_ANSWER_LEN = PROGRAMS * (LAST_END_LEN + 2 * NAME_LEN + 64) };
+
+const char *program_state_name(enum program_state state);
+/* Asks the supervisor; false: there is none, and all are reported dead. */
+bool cluster_programs(const struct cluster *cluster, struct program_report out[PROGRAMS]);
+/* Whether it is as it should be: it serves, or somebody has stopped it. */
+bool program_fine(const struct program_report *report);
+/* What to do so that it serves again; "" where it comes by itself. */
+void program_advice(const struct cluster *cluster, const struct program *program,
+					const struct program_report *report, char *out, size_t size);
+/* Tells on stderr which programs do not serve and, where the cluster `stays` up, what to do. */
+void tell_what_is_missing(const struct cluster *cluster, bool stays);
+
 /* The supervisor: owns namespaces, programs and files of one cluster until SIGTERM or SIGINT or
  * "down" on its control socket. Writes lines of progress to `report`; "up" when all serve, or
  * "failed: why". Returns the process's exit status. */
@@ -80,8 +116,8 @@ int supervise(struct cluster *cluster, int report);
  * this process. Returns its pid, or -1 after saying why. */
 pid_t cluster_start(struct cluster *cluster, bool tied, bool quiet);
 /* One command to a running cluster's supervisor ("down", "restart gpu/gpu", "stop ...", "start
- * ...", "namespaces"); prints nothing. The answer's first word is "ok" or "failed:". False: there
- * is no supervisor. */
+ * ...", "namespaces", "programs"); prints nothing. The answer's first word is "ok" or "failed:".
+ * False: there is no supervisor. */
 bool control(const struct cluster *cluster, const char *command, char *answer, size_t answer_size);
 bool cluster_alive(const struct cluster *cluster);
 
