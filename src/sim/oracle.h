@@ -29,57 +29,15 @@
 
 enum { ORACLE_NODES = 64 }; /* node numbers lie below it */
 
-/* ------------------------------------------------------------------ what it may look at */
-
-/* What a core has in its tables, as src/core/inspect.h shows it; used to learn the names of new
- * objects, and after quiescence to compare all tables. The simulator fills these in. */
-struct oracle_slot {
-	uint64_t cap;
-	uint32_t node, index; /* of the object */
-	uint64_t epoch, serial;
-	uint64_t offset, length; /* Memory */
-	uint8_t kind, rights;
-};
-struct oracle_object {
-	uint32_t index;
-	uint64_t serial;
-	uint8_t kind;
-	bool dead;                          /* an entry that is kept for what is open */
-	uint32_t process;                   /* provider's or arena's serial; 0: dead */
-	uint32_t parent;                    /* index of the parent, children only */
-	uint64_t parent_serial;             /* 0: a base object */
-	uint32_t maker_node, maker_process; /* children only */
-	uint64_t maker_epoch;
-	bool tracked;
-	uint32_t deliveries; /* open through it and what descends from it; through it alone for a base
-							without children */
-};
-struct oracle_holder { /* a registration of a tracked child: `node` holds it */
-	uint32_t index;
-	uint64_t serial;
-	uint32_t node;
-};
-struct oracle_look {
-	/* What a slot holds; false: nothing. */
-	bool (*slot)(void *context, uint32_t node, uint32_t process, uint64_t cap,
-				 struct oracle_slot *out);
-	/* The at-th living slot, object, registration: false: there are no more. *cursor starts at 0
-	 * and is the callee's. */
-	bool (*next_slot)(void *context, uint32_t node, uint32_t process, uint64_t *cursor,
-					  struct oracle_slot *out);
-	bool (*next_object)(void *context, uint32_t node, uint64_t *cursor, struct oracle_object *out);
-	bool (*next_holder)(void *context, uint32_t node, uint64_t *cursor, struct oracle_holder *out);
-	bool (*usage)(void *context, uint32_t node, uint32_t process, struct core_usage *out);
-	void *context;
-};
-
 /* ------------------------------------------------------------------ life */
 
 struct oracle_config {
 	struct core_config
 		core; /* as of each core: limits, times, slice; node, epoch and grow unused */
-	struct oracle_look look;
-	/* Told at each violation; the run is over then. `reason` is one line. */
+	/* The core of a node that is up. Looked into with core/inspect.h: to learn the names of new
+	 * objects and what new slots hold, and after quiescence to compare all tables. */
+	const struct core *(*core_of)(void *context, uint32_t node);
+	/* Told at each violation; need not return. `reason` is one line. NULL: oracle_violated(). */
 	void (*violation)(void *context, const char *reason);
 	void *context;
 };
