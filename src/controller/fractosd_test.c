@@ -67,6 +67,70 @@ static int count_mappings(const struct cluster *cluster)
 	return count;
 }
 
+/* ------------------------------------------------------------------ the harness itself */
+
+/* A program of its own that makes a directory and is killed, or removes it and ends. */
+static void maker(char *path, size_t size, bool killed)
+{
+	int ends[2];
+	assert_int_equal(pipe(ends), 0);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		scratch_make(path, size);
+		if (write(ends[1], path, size) != (ssize_t)size)
+			_exit(1);
+		if (killed)
+			raise(SIGKILL);
+		scratch_remove(path);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(read(ends[0], path, size), size);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void removes_what_killed_tests_left(void **state)
+{
+	char mine[64], killed[64] = "", next[64] = "";
+	scratch_make(mine, sizeof mine);
+	maker(killed, sizeof killed, true);
+	assert_int_equal(access(killed, F_OK), 0);
+	maker(next, sizeof next, false);
+	assert_int_equal(access(killed, F_OK), -1);
+	assert_int_equal(access(mine, F_OK), 0);
+	scratch_remove(mine);
+	assert_int_equal(access(mine, F_OK), -1);
+}
+
+/* A sanitizer's report is long. */
+static void shows_the_whole_log(void **state)
+{
+	enum { LENGTH = 20000 };
+	static char text[LENGTH + 1];
+	struct cluster cluster;
+	struct stat status;
+	char path[CLUSTER_PATH_MAX];
+	memset(text, 'x', LENGTH);
+	cluster_make(&cluster, 1, NULL);
+	snprintf(path, sizeof path, "%s/log0", cluster.dir);
+	file_write(path, text, 0600);
+	snprintf(path, sizeof path, "%s/shown", cluster.dir);
+	int shown = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600), usual = dup(STDERR_FILENO);
+	assert_true(shown >= 0 && usual >= 0);
+	dup2(shown, STDERR_FILENO);
+	cluster_print_log(&cluster, 0);
+	dup2(usual, STDERR_FILENO);
+	assert_int_equal(fstat(shown, &status), 0);
+	assert_true(status.st_size > LENGTH);
+	close(shown);
+	close(usual);
+	cluster_free(&cluster);
+}
+
+/* ------------------------------------------------------------------ the daemon */
+
 static void serves_and_leaves_nothing(void **state)
 {
 	struct cluster cluster;
@@ -541,6 +605,8 @@ int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(removes_what_killed_tests_left),
+		cmocka_unit_test(shows_the_whole_log),
 		cmocka_unit_test(serves_and_leaves_nothing),
 		cmocka_unit_test(refuses_a_second_daemon),
 		cmocka_unit_test(replaces_a_stale_socket),

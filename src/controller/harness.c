@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -25,6 +26,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "base/base.h"
 
 enum { PATIENCE_MS = 10000 };
 
@@ -40,6 +43,97 @@ static void pause_ms(long ms)
 	nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
 }
 
+/* ------------------------------------------------------------------ scratch directories
+ * All that a program makes is below one directory. A test that failed has jumped over
+ * scratch_remove(): what it made goes when the program ends (its daemons by PR_SET_PDEATHSIG). What
+ * a killed program left, the next one removes: the directory is locked as long as its maker lives.
+ */
+
+static char root[32];    /* empty: none */
+static int root_lock;    /* the directory itself */
+static pid_t root_maker; /* forked children inherit the name, not the duty */
+
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+	return remove(path);
+}
+
+static void remove_tree(const char *path)
+{
+	nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static void remove_root(void)
+{
+	if (root_maker == getpid() && root[0] != 0)
+		remove_tree(root);
+}
+
+static void remove_abandoned(void)
+{
+	char path[CLUSTER_PATH_MAX];
+	DIR *dir = opendir("/tmp");
+	assert_non_null(dir);
+	for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+		struct stat status;
+		if (strncmp(entry->d_name, "fractosd-scratch-", strlen("fractosd-scratch-")) != 0 ||
+			strlen(entry->d_name) > sizeof path - sizeof "/tmp/")
+			continue;
+		snprintf(path, sizeof path, "/tmp/%.200s", entry->d_name);
+		int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (fstat(fd, &status) == 0 && status.st_uid == geteuid() &&
+			flock(fd, LOCK_EX | LOCK_NB) == 0)
+			remove_tree(path);
+		close(fd);
+	}
+	closedir(dir);
+}
+
+/* False: somebody took it for abandoned before it was locked. */
+static bool make_locked_root(void)
+{
+	struct stat held, named;
+	snprintf(root, sizeof root, "/tmp/fractosd-scratch-XXXXXX");
+	assert_non_null(mkdtemp(root));
+	root_lock = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root_lock < 0 && errno == ENOENT)
+		return false;
+	assert_true(root_lock >= 0);
+	assert_int_equal(fchmod(root_lock, 0711), 0); /* tests play other users */
+	assert_int_equal(flock(root_lock, LOCK_EX), 0);
+	assert_int_equal(fstat(root_lock, &held), 0);
+	if (stat(root, &named) == 0 && held.st_ino == named.st_ino)
+		return true;
+	close(root_lock);
+	return false;
+}
+
+void scratch_make(char *path, size_t size)
+{
+	if (root_maker != getpid()) {
+		root_maker = getpid();
+		root[0] = 0;
+		remove_abandoned();
+		assert_int_equal(atexit(remove_root), 0);
+	}
+	while (root[0] == 0)
+		if (!make_locked_root())
+			root[0] = 0;
+	assert_in_range(snprintf(path, size, "%s/XXXXXX", root), 1, size - 1);
+	assert_non_null(mkdtemp(path));
+}
+
+void scratch_remove(const char *path)
+{
+	remove_tree(path);
+	if (rmdir(root) == 0) { /* that was the last one */
+		close(root_lock);
+		root[0] = 0;
+	}
+}
+
 /* ------------------------------------------------------------------ the cluster's files */
 
 void file_write(const char *path, const char *text, unsigned mode)
@@ -49,43 +143,6 @@ void file_write(const char *path, const char *text, unsigned mode)
 	assert_true(fputs(text, file) >= 0);
 	assert_int_equal(fchmod(fileno(file), mode), 0);
 	assert_int_equal(fclose(file), 0);
-}
-
-/* A test that failed has jumped over cluster_free(): its daemons and its directory go when the
- * test program ends (the daemons by PR_SET_PDEATHSIG). Kept as copies, for the failed test's
- * cluster was on its stack. */
-static struct leftover {
-	pid_t maker;
-	char dir[64];
-} leftovers[256];
-static size_t leftover_count;
-
-static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-	return remove(path);
-}
-
-static void remove_leftovers(void)
-{
-	for (size_t i = 0; i < leftover_count; i++)
-		if (leftovers[i].maker == getpid() && leftovers[i].dir[0] != 0)
-			nftw(leftovers[i].dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static void remember(const char *dir)
-{
-	if (leftover_count == 0)
-		assert_int_equal(atexit(remove_leftovers), 0);
-	assert_true(leftover_count < sizeof leftovers / sizeof *leftovers);
-	leftovers[leftover_count].maker = getpid();
-	snprintf(leftovers[leftover_count++].dir, sizeof leftovers->dir, "%s", dir);
-}
-
-static void forget(const char *dir)
-{
-	for (size_t i = 0; i < leftover_count; i++)
-		if (strcmp(leftovers[i].dir, dir) == 0)
-			leftovers[i].dir[0] = 0;
 }
 
 static void choose_ports(struct cluster *cluster)
@@ -108,9 +165,7 @@ void cluster_make(struct cluster *cluster, int node_count, const char *more)
 {
 	char key[CLUSTER_PATH_MAX];
 	*cluster = (struct cluster){.node_count = node_count};
-	snprintf(cluster->dir, sizeof cluster->dir, "/tmp/fractosd-test-XXXXXX");
-	assert_non_null(mkdtemp(cluster->dir));
-	remember(cluster->dir);
+	scratch_make(cluster->dir, sizeof cluster->dir);
 	choose_ports(cluster);
 	snprintf(key, sizeof key, "%s/key", cluster->dir);
 	file_write(key, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n", 0600);
@@ -127,25 +182,23 @@ void cluster_make(struct cluster *cluster, int node_count, const char *more)
 	assert_int_equal(fclose(file), 0);
 }
 
-/* Removes the files that the tests made; what daemons made must be gone already. */
+/* The files are the tests' own; of what daemons made, directories and all, nothing may be left. */
 void cluster_free(struct cluster *cluster)
 {
-	char path[2 * CLUSTER_PATH_MAX];
+	char left[CLUSTER_PATH_MAX] = "";
 	for (int i = 0; i < cluster->node_count; i++)
 		if (cluster->pids[i] != 0)
 			assert_int_equal(cluster_end(cluster, i, SIGTERM), 0);
 	DIR *dir = opendir(cluster->dir);
 	assert_non_null(dir);
-	for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-		snprintf(path, sizeof path, "%s/%s", cluster->dir, entry->d_name);
-		if (entry->d_type == DT_REG)
-			unlink(path);
-	}
+	for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+		if (entry->d_type != DT_REG && strcmp(entry->d_name, ".") != 0 &&
+			strcmp(entry->d_name, "..") != 0)
+			snprintf(left, sizeof left, "%s", entry->d_name);
 	closedir(dir);
-	if (rmdir(cluster->dir) == 0)
-		forget(cluster->dir);
-	else
-		fail_msg("something is left in %s: %s", cluster->dir, strerror(errno));
+	scratch_remove(cluster->dir);
+	if (left[0] != 0)
+		fail_msg("a daemon left %s in %s", left, cluster->dir);
 }
 
 const char *cluster_socket(const struct cluster *cluster, int node)
@@ -236,7 +289,14 @@ int cluster_end(struct cluster *cluster, int node, int signal)
 	assert_true(pid > 0);
 	cluster->pids[node] = 0;
 	kill(pid, signal);
-	return wait_end(pid, strsignal(signal));
+	int status = wait_end(pid, strsignal(signal));
+	if (status != 0 && signal != SIGKILL) {
+		fprintf(stderr, "n%d ended with %s %d, not cleanly, after: %s\n", node,
+				WIFEXITED(status) ? "exit status" : "signal",
+				WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), strsignal(signal));
+		cluster_print_log(cluster, node);
+	}
+	return status;
 }
 
 int cluster_try(struct cluster *cluster, int node, const char *file, const char *node_name)
@@ -282,7 +342,8 @@ bool cluster_logged(const struct cluster *cluster, int node, const char *text)
 void cluster_print_log(const struct cluster *cluster, int node)
 {
 	char *log = read_log(cluster, node);
-	print_message("log of n%d:\n%s", node, log);
+	/* Not by print_message(), which cuts what it prints at a kilobyte. */
+	fprintf(stderr, "log of n%d:\n%s", node, log);
 	free(log);
 }
 

@@ -4,6 +4,7 @@
 #define FRACTOS_CONTROLLER_HARNESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,6 +22,12 @@ struct cluster {
 	pid_t pids[CLUSTER_NODES_MAX]; /* 0: not running */
 };
 
+/* A new directory under /tmp; its path is shorter than 40 bytes. Whatever happens to the test, it
+ * goes: by scratch_remove(), else when the program ends, else, if that was killed, when the next
+ * program makes one. */
+void scratch_make(char *path, size_t size);
+void scratch_remove(const char *path);
+
 /* Node i is called "n<i>", has id i + 1; n0 may hold the registry. `more` (may be NULL) is added to
  * the [cluster] section or may open further sections. */
 void cluster_make(struct cluster *cluster, int node_count, const char *more);
@@ -30,7 +37,8 @@ void cluster_free(struct cluster *cluster);
 /* Starts a daemon and waits until it is ready; false: it ended, see cluster_log(). */
 bool cluster_start(struct cluster *cluster, int node);
 void cluster_start_all(struct cluster *cluster);
-/* Ends it with the signal; returns its wait status. Fails the test after some seconds. */
+/* Ends it with the signal; returns its wait status. One that is not 0 is shown with the whole log,
+ * except after SIGKILL. Fails the test after some seconds. */
 int cluster_end(struct cluster *cluster, int node, int signal);
 /* Starts fractosd with other arguments and returns its wait status; its stderr is in the log. */
 int cluster_try(struct cluster *cluster, int node, const char *file, const char *node_name);

@@ -1,6 +1,5 @@
 /* The block service in a cluster of two real Controllers: the service at n1, its client at n0, the
  * volumes on a real file system. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -65,8 +64,7 @@ static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof *f);
 	const char *const registry[] = {REGISTRY, NULL};
-	strcpy(f->dir, "/tmp/fractos-blk-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	scratch_make(f->dir, sizeof f->dir);
 	cluster_make(&f->cluster, 2, NULL);
 	cluster_start_all(&f->cluster);
 	f->registry = launch(cluster_socket(&f->cluster, 0), registry);
@@ -91,11 +89,7 @@ static int teardown(void **state)
 	}
 	launch_end(f->registry, SIGTERM);
 	launch_free_cluster(&f->cluster);
-	DIR *dir = opendir(f->dir);
-	for (const struct dirent *entry; (entry = readdir(dir));)
-		unlinkat(dirfd(dir), entry->d_name, 0);
-	closedir(dir);
-	assert_int_equal(rmdir(f->dir), 0);
+	scratch_remove(f->dir);
 	free(f);
 	return 0;
 }

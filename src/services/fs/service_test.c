@@ -3,7 +3,6 @@
  *
  * With --figures it measures instead of testing.
  */
-#include <ftw.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -81,8 +80,7 @@ static void kill_one(pid_t *pid)
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof *f);
-	snprintf(f->dir, sizeof f->dir, "/tmp/fs-service-test-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	scratch_make(f->dir, sizeof f->dir);
 	cluster_make(&f->cluster, 3, NULL);
 	cluster_start_all(&f->cluster);
 	const char *const registry[] = {REGISTRY, NULL};
@@ -100,11 +98,6 @@ static int setup(void **state)
 	start_fs(f);
 	*state = f;
 	return 0;
-}
-
-static int remove_one(const char *path, const struct stat *stat, int type, struct FTW *ftw)
-{
-	return remove(path);
 }
 
 static void end_one(pid_t pid)
@@ -132,7 +125,7 @@ static int teardown(void **state)
 	end_one(f->blk);
 	end_one(f->registry);
 	launch_free_cluster(&f->cluster);
-	nftw(f->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	scratch_remove(f->dir);
 	free(f);
 	return 0;
 }

@@ -74,12 +74,8 @@ void launch_free_cluster(struct cluster *cluster)
 {
 	char path[CLUSTER_PATH_MAX];
 	for (int i = 0; i < cluster->node_count; i++) {
-		if (cluster->pids[i] != 0) {
-			int status = cluster_end(cluster, i, SIGTERM);
-			if (status != 0)
-				cluster_print_log(cluster, i);
-			assert_int_equal(status, 0);
-		}
+		if (cluster->pids[i] != 0)
+			assert_int_equal(cluster_end(cluster, i, SIGTERM), 0);
 		snprintf(path, sizeof path, "%s/n%d", cluster->dir, i);
 		rmdir(path);
 	}
