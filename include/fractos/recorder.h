@@ -40,12 +40,15 @@ typedef struct fos_recorder_process {
 	uint64_t values_bytes;
 } fos_recorder_process;
 
-enum fos_span_kind { FOS_SPAN_DELIVERY = 1, FOS_SPAN_COPY = 2 };
+/* A copy is told of where its bytes land, from the first one's arrival on; where they come from
+ * another node that one tells when they set out: SEND, as short as sending the first slice was,
+ * with the same trace, parent and bytes. */
+enum fos_span_kind { FOS_SPAN_DELIVERY = 1, FOS_SPAN_COPY = 2, FOS_SPAN_SEND = 3 };
 typedef struct fos_recorder_span {
 	uint64_t sequence; /* one more than its number; written last */
 	uint64_t trace, id, parent;
 	uint64_t begin, end;       /* ns of CLOCK_MONOTONIC */
-	uint64_t bytes;            /* of a copy */
+	uint64_t bytes;            /* of a copy or send: all of them */
 	uint32_t process;          /* serial */
 	uint16_t kind;             /* enum fos_span_kind */
 	uint16_t status;           /* fos_status */

@@ -73,11 +73,25 @@ static void move(struct controller *c, const struct core_output *out)
 	c->moves++;
 }
 
-static void write_span(struct controller *c, const struct core_span *span)
+/* FOS_LABEL_MAX bytes; empty once the Process is gone. */
+static const char *label_of(struct controller *c, uint32_t serial)
 {
 	static const char nobody[FOS_LABEL_MAX];
-	const struct process *p = process_find(c, span->process);
-	recorder_span(&c->recorder, span, p != NULL ? p->label : nobody);
+	const struct process *p = process_find(c, serial);
+	return p != NULL ? p->label : nobody;
+}
+
+static void write_span(struct controller *c, const struct core_span *span)
+{
+	recorder_span(&c->recorder, span, label_of(c, span->process));
+}
+
+static void send_slice(struct controller *c, const struct core_output *out)
+{
+	const uint64_t begin = controller_clock();
+	peers_send_slice(c, out);
+	recorder_slice(&c->recorder, out->bytes, out->from.process, label_of(c, out->from.process),
+				   begin, controller_clock());
 }
 
 static void end_process(struct controller *c, const struct core_output *out)
@@ -97,7 +111,7 @@ static void carry_out(struct controller *c, const struct core_output *out)
 		peers_send(c, out);
 		break;
 	case CORE_SEND_SLICE:
-		peers_send_slice(c, out);
+		send_slice(c, out);
 		break;
 	case CORE_PLACE:
 		memcpy(arena_bytes(c, &out->to, NULL), out->bytes, out->size);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "controller/controller.h"
+#include "wire/wire.h"
 
 static bool make_file(const char *path, fos_recorder **out)
 {
@@ -92,6 +93,22 @@ void recorder_span(struct recorder *recorder, const struct core_span *span,
 	memcpy(out->label, label, sizeof out->label);
 	__atomic_store_n(&out->sequence, number + 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&map->span_count, number + 1, __ATOMIC_RELEASE);
+}
+
+void recorder_slice(struct recorder *recorder, const uint8_t *message, uint32_t process,
+					const char label[static FOS_LABEL_MAX], uint64_t begin, uint64_t end)
+{
+	const struct wire_message_data *data = (const void *)message;
+	if (!data->first)
+		return;
+	const struct core_span span = {.trace = data->trace,
+								   .parent = data->span,
+								   .begin = begin,
+								   .end = end,
+								   .bytes = data->total,
+								   .process = process,
+								   .kind = FOS_SPAN_SEND};
+	recorder_span(recorder, &span, label);
 }
 
 static void write_links(const struct controller *c, fos_recorder *map)

@@ -26,6 +26,10 @@ bool recorder_open(struct recorder *recorder, const struct config_node *node, ui
 void recorder_close(struct recorder *recorder);
 void recorder_span(struct recorder *recorder, const struct core_span *span,
 				   const char label[static FOS_LABEL_MAX]);
+/* A slice of a copy was handed to the network between `begin` and `end`; `message` is what
+ * CORE_SEND_SLICE gave. Makes a span of a copy's first. */
+void recorder_slice(struct recorder *recorder, const uint8_t *message, uint32_t process,
+					const char label[static FOS_LABEL_MAX], uint64_t begin, uint64_t end);
 /* Writes the tables if something changed. */
 void recorder_refresh(struct controller *controller);
 
