@@ -15,7 +15,6 @@
 
 #include <fcntl.h>
 #include <math.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -25,8 +24,11 @@
 #include <fractos/recorder.h>
 
 #include "gallery.h"
+#include "meter.h"
+#include "report.h"
 #include "synth.h"
 #include "verify.h"
+#include "where.h"
 
 enum { PEOPLE = 16, PHOTOS = VERIFY_BATCH_MAX };
 #define SECOND 1000000000ull
@@ -41,6 +43,14 @@ static uint8_t *photos;
 static uint8_t enrolled[PEOPLE][LBP_PHOTO];
 static char names[PEOPLE][16];
 static verify_query queries[VERIFY_BATCH_MAX];
+static uint64_t trace = 1; /* of the last batch's first piece */
+static uint32_t pieces;    /* of the last batch */
+
+/* Who is struck when a batch's first verdict comes: its other pieces are under way then. */
+static struct victim {
+	pid_t pid; /* 0: nobody */
+	int signal;
+} victim;
 
 struct outcome {
 	unsigned calls[VERIFY_BATCH_MAX];
@@ -60,6 +70,9 @@ static uint64_t now_ns(void)
 static void note(void *arg, uint32_t query, const verify_verdict *verdict)
 {
 	struct outcome *outcome = arg;
+	if (victim.pid != 0)
+		kill(victim.pid, victim.signal);
+	victim.pid = 0;
 	outcome->calls[query]++;
 	outcome->status[query] = verdict->status;
 	outcome->distance[query] = verdict->distance;
@@ -72,10 +85,9 @@ static void note(void *arg, uint32_t query, const verify_verdict *verdict)
 /* Runs a batch; each query must have ended exactly once. */
 static fos_status run(verify_mode mode, uint32_t count, struct outcome *outcome)
 {
-	static uint64_t trace = 1;
 	memset(outcome, 0, sizeof *outcome);
 	trace += 2 * VERIFY_BATCH_MAX;
-	const fos_status status = verify_batch(v, mode, queries, count, trace, note, outcome, NULL);
+	const fos_status status = verify_batch(v, mode, queries, count, trace, note, outcome, &pieces);
 	for (uint32_t i = 0; i < count; i++)
 		assert_int_equal(outcome->calls[i], 1);
 	assert_int_equal(status == FOS_OK, outcome->failed == 0);
@@ -208,14 +220,148 @@ static void a_free_lane_is_used_at_once(void **state)
 	v = usual;
 }
 
+/* ------------------------------------------------------------------ what is measured */
+
+static void recorder_path(const char *node, char path[512])
+{
+	const int length = (int)(strlen(socket_path) - strlen("app/socket"));
+	(void)snprintf(path, 512, "%.*s%s/recorder", length, socket_path, node);
+}
+
+static meter *open_meter(void)
+{
+	static const char *const nodes[] = {"app", "fs", "storage", "gpu"};
+	meter *m = meter_new();
+	assert_non_null(m);
+	for (unsigned i = 0; i < 4; i++) {
+		char path[512], text[600], error[METER_ERROR_MAX];
+		recorder_path(nodes[i], path);
+		(void)snprintf(text, sizeof text, "%s=%s", nodes[i], path);
+		if (!meter_add_recorder(m, text, error))
+			fail_msg("%s", error);
+	}
+	return m;
+}
+
+enum { SPANS_ROOM = 4096 };
+static fos_recorder_span spans[SPANS_ROOM];
+
+/* Runs a batch and takes its spans, which must all come; returns how many. */
+static uint32_t trace_batch(meter *m, verify_mode mode, uint32_t count, uint64_t *begin,
+							uint64_t *end)
+{
+	enum { LOOKS = 100 }; /* some milliseconds each */
+	static struct outcome outcome;
+	meter_reading before, after;
+	meter_read(m, &before);
+	*begin = now_ns();
+	assert_int_equal(run(mode, count, &outcome), FOS_OK);
+	*end = now_ns();
+	uint32_t found = 0;
+	for (int look = 0; look < LOOKS; look++) {
+		meter_read(m, &after);
+		found = meter_spans(m, &before, trace, pieces, spans, SPANS_ROOM);
+		if (where_is_whole(spans, found, trace, pieces))
+			return found;
+	}
+	fail_msg("%s, %u: not all of %u pieces are in %u spans", verify_mode_name(mode), count, pieces,
+			 found);
+	return 0;
+}
+
+/* Read, transfer and compute are each seen, and with control they are the batch's time. */
+static void check_parts(meter *m)
+{
+	static const uint32_t sizes[] = {1, 256};
+	for (unsigned i = 0; i < 2; i++)
+		for (verify_mode mode = 0; mode < VERIFY_MODES; mode++) {
+			/* What this work takes at least, by far: two copies of a photo, and two histograms. */
+			const double least = 2.0 * sizes[i];
+			where_picture where;
+			uint64_t begin, end;
+			const uint32_t found = trace_batch(m, mode, sizes[i], &begin, &end);
+			where_make(spans, found, begin, end, &where);
+			double sum = 0;
+			for (where_part part = 0; part < WHERE_PARTS; part++)
+				sum += where.us[part];
+			if (where.us[WHERE_READ] < 5 || where.us[WHERE_TRANSFER] < 5 ||
+				where.us[WHERE_COMPUTE] < least || fabs(sum - where.total_us) > 0.1)
+				fail_msg("%s, %u: read %.1f transfer %.1f compute %.1f control %.1f of %.1f us",
+						 verify_mode_name(mode), sizes[i], where.us[WHERE_READ],
+						 where.us[WHERE_TRANSFER], where.us[WHERE_COMPUTE], where.us[WHERE_CONTROL],
+						 where.total_us);
+		}
+}
+
+/* Also at one verification, where headers and control are more than half as much again. */
+static void gallery_bytes_cross_as_often_as_the_mode_says(void **state)
+{
+	static const double times[VERIFY_MODES] = {1, 1, 2, 3};
+	static const uint32_t sizes[] = {1, 7, 256};
+	static struct outcome outcome;
+	meter *m = open_meter();
+	for (unsigned i = 0; i < 3; i++)
+		for (verify_mode mode = 0; mode < VERIFY_MODES; mode++) {
+			meter_reading before, after, difference;
+			meter_read(m, &before);
+			assert_int_equal(run(mode, sizes[i], &outcome), FOS_OK);
+			meter_read(m, &after);
+			meter_difference(&before, &after, &difference);
+			const double bytes = (double)meter_data_bytes(&difference) / sizes[i];
+			assert_true(fabs(report_crossings(bytes) / times[mode] - 1) < 0.05);
+		}
+	meter_free(m);
+}
+
+/* Four stages, upload, fs, storage and gpu, and the answer: cold as warm. */
+static void a_chain_costs_a_message_a_stage_and_one(void **state)
+{
+	static struct outcome outcome;
+	meter *m = open_meter();
+	for (int i = 0; i < 3; i++) {
+		meter_reading before, after, difference;
+		meter_read(m, &before);
+		assert_int_equal(run(VERIFY_CHAIN, 256, &outcome), FOS_OK);
+		meter_read(m, &after);
+		meter_difference(&before, &after, &difference);
+		assert_int_equal(pieces, 8);
+		assert_int_equal(meter_control_messages(&difference), 5 * pieces);
+	}
+	meter_free(m);
+}
+
+static void every_part_of_a_batch_is_seen(void **state)
+{
+	meter *m = open_meter();
+	check_parts(m);
+	meter_free(m);
+}
+
+/* The first gallery photos are read while later probes have not set out yet. */
+static void a_chain_reads_while_it_uploads(void **state)
+{
+	uint64_t begin, end, first_read = UINT64_MAX, last_upload = 0;
+	meter *m = open_meter();
+	const uint32_t found = trace_batch(m, VERIFY_CHAIN, 256, &begin, &end);
+	for (uint32_t i = 0; i < found; i++) {
+		const fos_recorder_span *span = &spans[i];
+		if (span->kind == FOS_SPAN_DELIVERY && strcmp(span->label, "blk") == 0)
+			first_read = span->begin < first_read ? span->begin : first_read;
+		if (span->kind == FOS_SPAN_SEND && strcmp(span->label, "faceverify-test") == 0)
+			last_upload = span->begin > last_upload ? span->begin : last_upload;
+	}
+	assert_true(last_upload != 0);
+	assert_true(first_read < last_upload);
+	meter_free(m);
+}
+
 /* ------------------------------------------------------------------ bad days */
 
 /* The pid of the Process with this label on that node, or, without a label, of its Controller. */
 static pid_t pid_of(const char *node, const char *label)
 {
 	char path[512];
-	const int length = (int)(strlen(socket_path) - strlen("app/socket"));
-	(void)snprintf(path, sizeof path, "%.*s%s/recorder", length, socket_path, node);
+	recorder_path(node, path);
 	const int fd = open(path, O_RDONLY | O_CLOEXEC);
 	const fos_recorder *recorder = mmap(NULL, sizeof *recorder, PROT_READ, MAP_SHARED, fd, 0);
 	pid_t pid = 0;
@@ -239,33 +385,14 @@ static void command(const char *verb, const char *program)
 	assert_int_equal(system(line), 0);
 }
 
-struct killing {
-	pid_t pid;
-	int signal;
-	_Atomic bool done;
-};
-
-/* Strikes in the middle: a batch of 1024 takes some tens of milliseconds. */
-static void *strike(void *arg)
-{
-	struct killing *killing = arg;
-	const struct timespec pause = {.tv_nsec = 8000000};
-	nanosleep(&pause, NULL);
-	kill(killing->pid, killing->signal);
-	killing->done = true;
-	return NULL;
-}
-
 /* A batch during which `pid` gets the signal: it must end in time; counts what failed. */
 static void run_under_fire(verify_mode mode, pid_t pid, int signal, struct outcome *outcome)
 {
-	struct killing killing = {.pid = pid, .signal = signal};
-	pthread_t thread;
-	assert_int_equal(pthread_create(&thread, NULL, strike, &killing), 0);
+	victim = (struct victim){pid, signal};
 	const uint64_t begin = now_ns();
 	const fos_status status = run(mode, VERIFY_BATCH_MAX, outcome);
 	const uint64_t passed = now_ns() - begin;
-	pthread_join(thread, NULL);
+	assert_int_equal(victim.pid, 0);
 	if (passed >= 2 * SECOND)
 		fail_msg("%s took %.2f s", verify_mode_name(mode), (double)passed / 1e9);
 	assert_int_not_equal(status, FOS_OK);
@@ -283,10 +410,13 @@ static void expect_word(const struct outcome *outcome, const char *word)
 static void kill_and_restart(const char *node, const char *label, const char *program)
 {
 	static struct outcome outcome;
+	char hint[64];
 	for (verify_mode mode = 0; mode < VERIFY_MODES; mode++) {
 		assert_int_equal(run(mode, 32, &outcome), FOS_OK);
 		run_under_fire(mode, pid_of(node, label), SIGKILL, &outcome);
 		expect_word(&outcome, label);
+		(void)snprintf(hint, sizeof hint, "(fractos start %s)", program);
+		expect_word(&outcome, hint);
 		command("start", program);
 		assert_int_equal(run(mode, 32, &outcome), FOS_OK);
 	}
@@ -312,7 +442,7 @@ static void gpu_hangs(void **state)
 	static struct outcome outcome;
 	const pid_t pid = pid_of("gpu", "gpu");
 	run_under_fire(VERIFY_CHAIN, pid, SIGSTOP, &outcome);
-	expect_word(&outcome, "gpu does not answer");
+	expect_word(&outcome, "gpu does not answer (fractos restart gpu/gpu)");
 	assert_int_equal(kill(pid, SIGCONT), 0);
 	assert_int_equal(run(VERIFY_CHAIN, 32, &outcome), FOS_OK);
 }
@@ -321,10 +451,24 @@ static void a_controller_dies(void **state)
 {
 	static struct outcome outcome;
 	run_under_fire(VERIFY_CHAIN, pid_of("gpu", NULL), SIGKILL, &outcome);
-	expect_word(&outcome, "gpu");
+	expect_word(&outcome, "gpu's node cannot be reached (fractos start gpu/fractosd, then ");
 	command("start", "gpu/fractosd");
 	command("restart", "gpu/gpu");
 	assert_int_equal(run(VERIFY_CHAIN, 32, &outcome), FOS_OK);
+}
+
+/* A Controller's next life has another recorder: the meter must go over to it. */
+static void a_restarted_controller_is_seen_again(void **state)
+{
+	static struct outcome outcome;
+	meter *m = open_meter();
+	check_parts(m);
+	command("restart", "storage/fractosd");
+	command("restart", "storage/blk");
+	for (int attempt = 0; attempt < 5 && run(VERIFY_CHAIN, 32, &outcome) != FOS_OK; attempt++)
+		print_message("  after the restart: %s\n", outcome.error);
+	check_parts(m);
+	meter_free(m);
 }
 
 static int inside(void)
@@ -334,11 +478,16 @@ static int inside(void)
 		cmocka_unit_test(a_stranger_spoils_nothing),
 		cmocka_unit_test(a_damaged_file_spoils_nothing),
 		cmocka_unit_test(a_free_lane_is_used_at_once),
+		cmocka_unit_test(gallery_bytes_cross_as_often_as_the_mode_says),
+		cmocka_unit_test(a_chain_costs_a_message_a_stage_and_one),
+		cmocka_unit_test(every_part_of_a_batch_is_seen),
+		cmocka_unit_test(a_chain_reads_while_it_uploads),
 		cmocka_unit_test(fs_dies),
 		cmocka_unit_test(blk_dies),
 		cmocka_unit_test(gpu_dies),
 		cmocka_unit_test(gpu_hangs),
 		cmocka_unit_test(a_controller_dies),
+		cmocka_unit_test(a_restarted_controller_is_seen_again),
 	};
 	return cmocka_run_group_tests_name("cluster", tests, setup, teardown);
 }

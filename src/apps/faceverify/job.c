@@ -14,11 +14,12 @@
 #include "stats.h"
 
 enum {
-	ROUNDS_MIN = 10,
+	ROUNDS_MIN = 40,
 	ROUNDS_MAX = 2000,
 	ONES_MAX = 2000,
-	COUNTED_BATCHES = 4,  /* whose messages are counted, warm */
+	COUNTED_BATCHES = 16, /* whose messages are counted, warm */
 	PICTURED_BATCHES = 7, /* one of which is drawn */
+	SPAN_LOOKS = 30,      /* for spans that come late; a look lasts some milliseconds */
 	WARM_BATCHES = 2,
 	RETRIES = 5, /* of a batch whose services died */
 	SPANS_MAX = 8192,
@@ -312,6 +313,14 @@ static void note_batch(struct job *job, verify_mode mode, double us)
 	m->verified += job->asked;
 }
 
+/* Whose turn it is in a round: ABCD, DCBA, BCDA, ADCB, ... so that over eight rounds each mode has
+ * had each place twice and each other mode before it as often from either side. */
+static verify_mode mode_of(uint32_t round, unsigned turn)
+{
+	const unsigned first = round / 2, step = round % 2 == 0 ? turn : VERIFY_MODES - 1 - turn;
+	return (first + step) % VERIFY_MODES;
+}
+
 static bool measure_batches(struct job *job)
 {
 	const job_options *o = job->options;
@@ -324,7 +333,7 @@ static bool measure_batches(struct job *job)
 		if (round % 10 == 0)
 			show(job, "measuring batches, round %u, %.0f of %.0f s ...", round, passed, o->seconds);
 		for (unsigned turn = 0; turn < VERIFY_MODES; turn++) {
-			const verify_mode mode = (round + turn) % VERIFY_MODES;
+			const verify_mode mode = mode_of(round, turn);
 			double us;
 			if (!o->modes[mode])
 				continue;
@@ -348,7 +357,7 @@ static bool measure_ones(struct job *job)
 			show(job, "measuring single verifications, %u ...", i);
 		const uint32_t probe = i % job->set.probe_count;
 		for (unsigned turn = 0; turn < VERIFY_MODES; turn++) {
-			const verify_mode mode = (i + turn) % VERIFY_MODES;
+			const verify_mode mode = mode_of(i, turn);
 			report_mode *m = &job->report->modes[mode];
 			const uint32_t pieces = m->pieces;
 			double us;
@@ -391,6 +400,7 @@ static void count_messages(struct job *job, verify_mode mode)
 	meter_difference(&before, &after, &m->warm);
 	m->net_messages = (double)meter_messages(&m->warm) / verifications;
 	m->net_bytes = (double)meter_bytes(&m->warm) / verifications;
+	m->net_data_bytes = (double)meter_data_bytes(&m->warm) / verifications;
 	m->kernel_bytes = (double)m->warm.kernel_bytes / verifications;
 	m->counted_batches = COUNTED_BATCHES;
 	m->counted = true;
@@ -403,6 +413,20 @@ static int by_total(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
+/* The spans of the last batch, when all of them are there; 0: they did not come. */
+static uint32_t spans_of_batch(struct job *job, const meter_reading *before, uint32_t pieces,
+							   fos_recorder_span *out)
+{
+	for (int look = 0; look < SPAN_LOOKS; look++) {
+		meter_reading now;
+		meter_read(job->meter, &now); /* takes its time */
+		const uint32_t count = meter_spans(job->meter, before, job->trace, pieces, out, SPANS_MAX);
+		if (where_is_whole(out, count, job->trace, pieces))
+			return count;
+	}
+	return 0;
+}
+
 /* The course of the batch of median latency among a few. */
 static void draw(struct job *job, verify_mode mode)
 {
@@ -410,16 +434,15 @@ static void draw(struct job *job, verify_mode mode)
 	unsigned count = 0;
 	fos_recorder_span *spans = malloc(SPANS_MAX * sizeof *spans);
 	for (unsigned i = 0; i < PICTURED_BATCHES && spans != NULL; i++) {
-		meter_reading before, after;
+		meter_reading before;
 		double us;
 		meter_read(job->meter, &before);
 		if (!run_batch(job, mode, first_of(job, i), job->batch, &us))
 			continue;
 		const uint64_t end = now_ns(), begin = end - (uint64_t)(us * 1e3);
-		meter_read(job->meter, &after); /* when spans of the last deliveries are there too */
-		const uint32_t found = meter_spans(job->meter, &before, job->trace,
-										   job->report->modes[mode].pieces, spans, SPANS_MAX);
-		where_make(spans, found, begin, end, &pictures[count++]);
+		const uint32_t found = spans_of_batch(job, &before, job->report->modes[mode].pieces, spans);
+		if (found > 0)
+			where_make(spans, found, begin, end, &pictures[count++]);
 	}
 	free(spans);
 	if (count == 0)

@@ -1,8 +1,11 @@
 /* fractos-faceverify: the command line of the job. `fractos run` starts it in a cluster. */
+#include <dirent.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "dataset.h"
 #include "job.h"
@@ -29,6 +32,8 @@ static const char usage[] =
 	"  --timeout MS      how long a piece may take before it is given up (1500)\n"
 	"  --seed N          of synthetic faces and of who claims whom (1)\n"
 	"  --report FILE     everything as JSON\n"
+	"  --check-options   look at the options, folder and file alone: 2 and a line if they are "
+	"wrong\n"
 	"  --ledger          also print every control message by name\n"
 	"  --recorder NODE=PATH              a Controller's flight recorder, to count messages\n"
 	"  --netdev NODE=INTERFACE[@NETNS]   a node's interface, to count bytes as the kernel does\n"
@@ -52,6 +57,7 @@ enum option_name {
 	LEDGER,
 	RECORDER,
 	NETDEV,
+	CHECK_OPTIONS,
 	HELP
 };
 
@@ -59,8 +65,14 @@ struct command {
 	job_options job;
 	meter *meter;
 	const char *report;
-	bool ledger, help;
+	bool ledger, check_only, help;
 };
+
+static bool refuse(const char *option, const char *text, const char *why)
+{
+	(void)fprintf(stderr, "fractos-faceverify: --%s %s: %s\n", option, text, why);
+	return false;
+}
 
 static bool wrong(const char *option, const char *text, const char *want)
 {
@@ -162,6 +174,9 @@ static bool take_option(struct command *c, int option, const char *name, const c
 		return take_source(meter_add_recorder, c->meter, text);
 	case NETDEV:
 		return take_source(meter_add_netdev, c->meter, text);
+	case CHECK_OPTIONS:
+		c->check_only = true;
+		return true;
 	case HELP:
 		c->help = true;
 		return true;
@@ -190,6 +205,7 @@ static bool take_options(struct command *c, int argc, char **argv)
 		{"ledger", no_argument, NULL, LEDGER},
 		{"recorder", required_argument, NULL, RECORDER},
 		{"netdev", required_argument, NULL, NETDEV},
+		{"check-options", no_argument, NULL, CHECK_OPTIONS},
 		{"help", no_argument, NULL, HELP},
 		{NULL, 0, NULL, 0},
 	};
@@ -202,22 +218,72 @@ static bool take_options(struct command *c, int argc, char **argv)
 	return false;
 }
 
-static int run(const struct command *c)
+/* What the options name must be there before any work is done. */
+static bool check_folder(const char *path)
+{
+	DIR *folder = path != NULL ? opendir(path) : NULL;
+	if (path != NULL && folder == NULL)
+		return refuse("photos", path, strerror(errno));
+	if (folder != NULL)
+		closedir(folder);
+	return true;
+}
+
+/* The report's file, open from the first moment; none where none is asked for. */
+struct output {
+	FILE *file;
+	bool fresh;
+};
+
+static bool open_output(const char *path, struct output *out)
+{
+	*out = (struct output){.file = NULL};
+	if (path != NULL)
+		out->file = report_open(path, &out->fresh);
+	return path == NULL || out->file != NULL || refuse("report", path, strerror(errno));
+}
+
+/* A file that we made and have nothing for goes again. */
+static bool close_output(const char *path, const struct output *out, bool keep)
+{
+	if (out->file == NULL)
+		return true;
+	const bool ok = fclose(out->file) == 0;
+	if (!keep && out->fresh)
+		unlink(path);
+	return ok;
+}
+
+static bool do_job(const struct command *c, FILE *file)
 {
 	report *r = calloc(1, sizeof *r);
 	if (r == NULL)
-		return 1;
+		return false;
 	bool ok = job_run(&c->job, c->meter, r);
 	if (ok) {
 		report_print(stdout, r);
 		if (c->ledger)
 			report_print_ledger(stdout, r);
 	}
-	if (ok && c->report != NULL && !report_write(c->report, r)) {
+	if (ok && file != NULL && !report_write(file, r)) {
 		perror(c->report);
 		ok = false;
 	}
 	free(r);
+	return ok;
+}
+
+/* Returns the exit status. */
+static int run(const struct command *c)
+{
+	struct output out;
+	if (!check_folder(c->job.photos) || !open_output(c->report, &out))
+		return 2;
+	bool ok = c->check_only || do_job(c, out.file);
+	if (!close_output(c->report, &out, ok && !c->check_only) && ok) {
+		perror(c->report);
+		ok = false;
+	}
 	return ok ? 0 : 1;
 }
 

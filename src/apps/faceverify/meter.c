@@ -25,9 +25,16 @@ struct netdev {
 	int fd; /* /proc/net/dev of its namespace: stays bound to it */
 };
 
+struct source {
+	char *path;
+	const fos_recorder *map;
+	dev_t device; /* with `inode`: which file is mapped; a Controller's next life makes another */
+	ino_t inode;
+};
+
 struct meter {
 	unsigned recorder_count, netdev_count;
-	const fos_recorder *recorders[METER_NODES_MAX];
+	struct source recorders[METER_NODES_MAX];
 	struct netdev netdevs[METER_NODES_MAX];
 };
 
@@ -41,6 +48,11 @@ const char *meter_message_name(enum meter_message message)
 	return message < METER_MESSAGES ? names[message] : "?";
 }
 
+static void unmap(const fos_recorder *recorder)
+{
+	munmap((void *)(uintptr_t)recorder, sizeof *recorder);
+}
+
 meter *meter_new(void)
 {
 	return calloc(1, sizeof(meter));
@@ -50,8 +62,10 @@ void meter_free(meter *m)
 {
 	if (m == NULL)
 		return;
-	for (unsigned i = 0; i < m->recorder_count; i++)
-		munmap((void *)(uintptr_t)m->recorders[i], sizeof(fos_recorder));
+	for (unsigned i = 0; i < m->recorder_count; i++) {
+		unmap(m->recorders[i].map);
+		free(m->recorders[i].path);
+	}
 	for (unsigned i = 0; i < m->netdev_count; i++)
 		close(m->netdevs[i].fd);
 	free(m);
@@ -76,6 +90,43 @@ static const char *behind_node(const char *text)
 	return sign == NULL || sign == text || sign[1] == '\0' ? NULL : sign + 1;
 }
 
+/* Maps the recorder that is at the path now; NULL with why: 0 says that it is none. */
+static const fos_recorder *map_file(const char *path, struct stat *stat, int *why)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	void *map = MAP_FAILED;
+	*why = fd < 0 ? errno : 0;
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, stat) == 0 && stat->st_size >= (off_t)sizeof(fos_recorder))
+		map = mmap(NULL, sizeof(fos_recorder), PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+	if (map == MAP_FAILED)
+		return NULL;
+	const fos_recorder *recorder = map;
+	if (recorder->magic == FOS_RECORDER_MAGIC && recorder->layout == FOS_RECORDER_LAYOUT)
+		return recorder;
+	unmap(recorder);
+	return NULL;
+}
+
+/* Takes the file that is there now where it is another; between two lives the last one stays. */
+static void follow(struct source *source)
+{
+	struct stat now;
+	int why;
+	if (stat(source->path, &now) != 0 ||
+		(now.st_dev == source->device && now.st_ino == source->inode))
+		return;
+	const fos_recorder *map = map_file(source->path, &now, &why);
+	if (map == NULL)
+		return;
+	unmap(source->map);
+	source->map = map;
+	source->device = now.st_dev;
+	source->inode = now.st_ino;
+}
+
 bool meter_add_recorder(meter *m, const char *text, char error[METER_ERROR_MAX])
 {
 	const char *path = behind_node(text);
@@ -83,24 +134,23 @@ bool meter_add_recorder(meter *m, const char *text, char error[METER_ERROR_MAX])
 		(void)snprintf(error, METER_ERROR_MAX, "--recorder %.100s: want NODE=PATH", text);
 		return false;
 	}
-	const int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat stat;
-	void *map = MAP_FAILED;
-	if (fd >= 0 && fstat(fd, &stat) == 0 && stat.st_size >= (off_t)sizeof(fos_recorder))
-		map = mmap(NULL, sizeof(fos_recorder), PROT_READ, MAP_SHARED, fd, 0);
-	const int why = fd < 0 ? errno : 0;
-	if (fd >= 0)
-		close(fd);
-	const fos_recorder *recorder = map;
-	if (map == MAP_FAILED || recorder->magic != FOS_RECORDER_MAGIC ||
-		recorder->layout != FOS_RECORDER_LAYOUT) {
+	int why;
+	struct source source = {.map = map_file(path, &stat, &why)};
+	if (source.map == NULL) {
 		(void)snprintf(error, METER_ERROR_MAX, "%.180s: %s", path,
 					   why != 0 ? strerror(why) : "not a flight recorder of this version");
-		if (map != MAP_FAILED)
-			munmap(map, sizeof(fos_recorder));
 		return false;
 	}
-	m->recorders[m->recorder_count++] = recorder;
+	source.device = stat.st_dev;
+	source.inode = stat.st_ino;
+	source.path = strdup(path);
+	if (source.path == NULL) {
+		(void)snprintf(error, METER_ERROR_MAX, "%.180s: no memory", path);
+		unmap(source.map);
+		return false;
+	}
+	m->recorders[m->recorder_count++] = source;
 	return true;
 }
 
@@ -184,6 +234,8 @@ static uint64_t version_of(const fos_recorder *recorder)
 	return __atomic_load_n(&recorder->version, __ATOMIC_ACQUIRE);
 }
 
+/* A recorder is memory that somebody else writes: it tells nobody that it changed, so it is looked
+ * at again and again. */
 static void settle(const meter *m)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
@@ -192,7 +244,7 @@ static void settle(const meter *m)
 	for (int look = 0; look < SETTLE_LOOKS && quiet < SETTLE_QUIET; look++) {
 		uint64_t sum = 0;
 		for (unsigned i = 0; i < m->recorder_count; i++)
-			sum += version_of(m->recorders[i]);
+			sum += version_of(m->recorders[i].map);
 		quiet = sum == last ? quiet + 1 : 0;
 		last = sum;
 		nanosleep(&pause, NULL);
@@ -207,6 +259,9 @@ static void copy_tables(const fos_recorder *recorder, meter_node *out)
 	out->name[sizeof out->name - 1] = '\0';
 	memcpy(out->messages, &recorder->counters.sent, sizeof out->messages);
 	memcpy(out->bytes, &recorder->counters.sent_bytes, sizeof out->bytes);
+	out->epoch = recorder->epoch;
+	out->copies = recorder->counters.copies - recorder->counters.copies_local;
+	out->landed = recorder->counters.copy_bytes;
 	out->link_count = 0;
 	for (unsigned i = 0; i < FOS_RECORDER_LINKS && out->link_count < METER_NODES_MAX; i++) {
 		const fos_recorder_link *link = &recorder->links[i];
@@ -219,13 +274,15 @@ static void copy_tables(const fos_recorder *recorder, meter_node *out)
 	}
 }
 
-void meter_read(const meter *m, meter_reading *out)
+void meter_read(meter *m, meter_reading *out)
 {
+	for (unsigned i = 0; i < m->recorder_count; i++)
+		follow(&m->recorders[i]);
 	settle(m);
 	memset(out, 0, sizeof *out);
 	out->node_count = m->recorder_count;
 	for (unsigned i = 0; i < m->recorder_count; i++) {
-		const fos_recorder *recorder = m->recorders[i];
+		const fos_recorder *recorder = m->recorders[i].map;
 		for (int attempt = 0; attempt < TABLE_TRIES; attempt++) {
 			const uint64_t before = version_of(recorder);
 			copy_tables(recorder, &out->nodes[i]);
@@ -243,20 +300,28 @@ void meter_read(const meter *m, meter_reading *out)
 	}
 }
 
+static void subtract(const meter_node *before, meter_node *from)
+{
+	if (before->epoch != from->epoch)
+		return;
+	for (unsigned j = 0; j < METER_MESSAGES; j++) {
+		from->messages[j] -= before->messages[j];
+		from->bytes[j] -= before->bytes[j];
+	}
+	for (unsigned j = 0; j < from->link_count; j++) {
+		from->links[j].messages -= before->links[j].messages;
+		from->links[j].bytes -= before->links[j].bytes;
+	}
+	from->copies -= before->copies;
+	from->landed -= before->landed;
+}
+
 void meter_difference(const meter_reading *before, const meter_reading *after, meter_reading *out)
 {
 	*out = *after;
 	out->kernel_bytes -= before->kernel_bytes;
-	for (unsigned i = 0; i < after->node_count; i++) {
-		for (unsigned j = 0; j < METER_MESSAGES; j++) {
-			out->nodes[i].messages[j] -= before->nodes[i].messages[j];
-			out->nodes[i].bytes[j] -= before->nodes[i].bytes[j];
-		}
-		for (unsigned j = 0; j < after->nodes[i].link_count; j++) {
-			out->nodes[i].links[j].messages -= before->nodes[i].links[j].messages;
-			out->nodes[i].links[j].bytes -= before->nodes[i].links[j].bytes;
-		}
-	}
+	for (unsigned i = 0; i < after->node_count; i++)
+		subtract(&before->nodes[i], &out->nodes[i]);
 }
 
 uint64_t meter_messages(const meter_reading *reading)
@@ -277,14 +342,38 @@ uint64_t meter_bytes(const meter_reading *reading)
 	return sum;
 }
 
+uint64_t meter_data_bytes(const meter_reading *reading)
+{
+	uint64_t landed = 0, sent = 0;
+	for (unsigned i = 0; i < reading->node_count; i++) {
+		landed += reading->nodes[i].landed;
+		sent += reading->nodes[i].bytes[METER_data];
+	}
+	/* Where nodes copied inside themselves too, what was sent is the nearer bound. */
+	return landed < sent ? landed : sent;
+}
+
+uint64_t meter_control_messages(const meter_reading *reading)
+{
+	uint64_t sum = 0;
+	for (unsigned i = 0; i < reading->node_count; i++) {
+		const meter_node *node = &reading->nodes[i];
+		sum += node->copies;
+		for (unsigned j = 0; j < METER_MESSAGES; j++)
+			sum += j == METER_data || j == METER_credit || j == METER_heartbeat ? 0
+																				: node->messages[j];
+	}
+	return sum;
+}
+
 uint32_t meter_spans(const meter *m, const meter_reading *before, uint64_t first, uint32_t traces,
 					 fos_recorder_span *out, uint32_t room)
 {
 	uint32_t count = 0;
 	for (unsigned i = 0; i < m->recorder_count && i < before->node_count; i++) {
-		const fos_recorder *recorder = m->recorders[i];
+		const fos_recorder *recorder = m->recorders[i].map;
 		const uint64_t end = __atomic_load_n(&recorder->span_count, __ATOMIC_ACQUIRE);
-		uint64_t number = before->nodes[i].spans;
+		uint64_t number = recorder->epoch == before->nodes[i].epoch ? before->nodes[i].spans : 0;
 		if (end - number > FOS_RECORDER_SPANS)
 			number = end - FOS_RECORDER_SPANS; /* older ones are overwritten */
 		for (; number < end && count < room; number++) {

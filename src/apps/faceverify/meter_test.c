@@ -81,6 +81,52 @@ static void counts_are_differences(void **state)
 	meter_free(m);
 }
 
+/* A Controller that starts again puts another file in the place of the old one. */
+static void a_new_life_is_followed(void **state)
+{
+	char text[128], fresh[64], error[METER_ERROR_MAX];
+	static meter_reading before, after, difference;
+	fos_recorder_span found[8];
+	(void)snprintf(text, sizeof text, "gpu=%s", path);
+	(void)snprintf(fresh, sizeof fresh, "%s.new", path);
+	fos_recorder *second = calloc(1, sizeof *second);
+	assert_non_null(second);
+	memcpy(second, recorder, sizeof *second);
+	recorder->epoch = 1;
+	recorder->counters.sent.invoke = 500;
+	recorder->span_count = 9;
+	write_recorder();
+	meter *m = meter_new();
+	assert_true(meter_add_recorder(m, text, error));
+	meter_read(m, &before);
+	second->epoch = 2;
+	memset(&second->counters, 0, sizeof second->counters);
+	second->counters.sent.invoke = 3;
+	second->counters.copies = 5;
+	second->counters.copies_local = 1;
+	second->counters.copy_bytes = 700;
+	second->counters.sent_bytes.data = 900;
+	second->counters.sent.data = 60;
+	second->counters.sent.credit = 2;
+	second->spans[0] = (fos_recorder_span){.sequence = 1, .trace = 40};
+	second->span_count = 1;
+	FILE *file = fopen(fresh, "w");
+	assert_non_null(file);
+	assert_int_equal(fwrite(second, sizeof *second, 1, file), 1);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(rename(fresh, path), 0);
+	meter_read(m, &after);
+	meter_difference(&before, &after, &difference);
+	assert_int_equal(difference.nodes[0].messages[METER_invoke], 3);
+	assert_int_equal(meter_control_messages(&difference), 3 + 4);
+	assert_int_equal(meter_data_bytes(&difference), 700);
+	assert_int_equal(meter_spans(m, &before, 40, 1, found, 8), 1);
+	free(second);
+	recorder->counters.sent.invoke = 0;
+	recorder->span_count = 0;
+	meter_free(m);
+}
+
 static void spans_of_the_traces_only(void **state)
 {
 	char text[128], error[METER_ERROR_MAX];
@@ -157,9 +203,8 @@ static void bad_sources_are_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(counts_are_differences),
-		cmocka_unit_test(spans_of_the_traces_only),
-		cmocka_unit_test(the_kernel_counts_too),
+		cmocka_unit_test(counts_are_differences),   cmocka_unit_test(a_new_life_is_followed),
+		cmocka_unit_test(spans_of_the_traces_only), cmocka_unit_test(the_kernel_counts_too),
 		cmocka_unit_test(bad_sources_are_named),
 	};
 	return cmocka_run_group_tests_name("meter", tests, setup, teardown);

@@ -142,9 +142,9 @@ static fos_status start_chain(struct lane *lane)
 	fos_args_cap(&chain, launch, FOS_NEXT, lane->answer);
 	fos_args_on_error(&chain, FOS_CALL, lane->answer);
 	fos_args_on_error(&chain, read, lane->answer);
-	lane->awaits = LANE_ANSWER;
+	lane->awaits = LANE_UPLOAD | LANE_ANSWER;
 	return fos_memory_copy_async(v->ch, lane->gpu_probes, lane->probes, &chain, &options,
-								 call_completed, lane);
+								 upload_completed, lane);
 }
 
 /* ------------------------------------------------------------------ stars */

@@ -2,7 +2,10 @@
 #include "report.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cjson/cJSON.h>
 
@@ -10,7 +13,7 @@
 
 double report_crossings(double bytes)
 {
-	return (bytes - LBP_PHOTO) / LBP_PHOTO; /* the probe's own photo crosses once */
+	return (bytes - LBP_PHOTO) / LBP_PHOTO;
 }
 
 /* ------------------------------------------------------------------ the table */
@@ -85,10 +88,44 @@ static double kernel_bytes(const report *r, const report_mode *mode)
 	return mode->counted && r->has_netdevs ? mode->kernel_bytes : -1;
 }
 
+static double data_bytes(const report *r, const report_mode *mode)
+{
+	return mode->counted && r->has_recorders ? mode->net_data_bytes : -1;
+}
+
 static double crossings(const report *r, const report_mode *mode)
 {
-	const double seen = r->has_netdevs ? kernel_bytes(r, mode) : bytes(r, mode);
+	const double seen = data_bytes(r, mode);
 	return seen >= 0 ? report_crossings(seen) : -1;
+}
+
+static double kernel_crossings(const report *r, const report_mode *mode)
+{
+	const double seen = kernel_bytes(r, mode);
+	return seen >= 0 ? report_crossings(seen) : -1;
+}
+
+static double pieces(const report *r, const report_mode *mode)
+{
+	return mode->pieces > 0 ? (double)mode->pieces : -1;
+}
+
+/* Of one piece of `batches` batches. */
+static double of_piece(const report *r, const report_mode *mode, uint64_t messages, double batches)
+{
+	return mode->counted && r->has_recorders && mode->pieces > 0
+			   ? (double)messages / (batches * mode->pieces)
+			   : -1;
+}
+
+static double control_cold(const report *r, const report_mode *mode)
+{
+	return of_piece(r, mode, meter_control_messages(&mode->cold), 1);
+}
+
+static double control_warm(const report *r, const report_mode *mode)
+{
+	return of_piece(r, mode, meter_control_messages(&mode->warm), mode->counted_batches);
 }
 
 /* What `value` is of `mode`, over what it is of the chain. */
@@ -138,8 +175,12 @@ static void print_table(FILE *out, const report *r)
 	row(out, r, "  messages", "%.3f", messages);
 	row(out, r, "  bytes, Controllers say", "%.0f", bytes);
 	row(out, r, "  bytes, the kernel says", "%.0f", kernel_bytes);
-	row(out, r, "  gallery bytes crossed", "%.2f x", crossings);
+	row(out, r, "  gallery crossed, data", "%.2f x", crossings);
+	row(out, r, "    by the kernel's bytes", "%.2f x", kernel_crossings);
 	row(out, r, "messages of a batch", "%.1f", batch_messages);
+	row(out, r, "pieces of a batch", "%.0f", pieces);
+	row(out, r, "control msgs a piece, cold", "%.2f", control_cold);
+	row(out, r, "                      warm", "%.2f", control_warm);
 	if (!r->modes[VERIFY_CHAIN].ran)
 		return;
 	(void)fprintf(out, "  over chain\n");
@@ -147,6 +188,81 @@ static void print_table(FILE *out, const report *r)
 	row(out, r, "  latency of one alone", "%.2f x", one_ratio);
 	row(out, r, "  messages", "%.2f x", message_ratio);
 	row(out, r, "  bytes", "%.2f x", byte_ratio);
+}
+
+static void print_notes(FILE *out, const report *r)
+{
+	if (r->has_netdevs)
+		(void)fprintf(out,
+					  "  The kernel's bytes hold what data is wrapped in too: headers, control "
+					  "messages, heartbeats.\n");
+}
+
+/* ------------------------------------------------------------------ control messages */
+
+/* "data into gpu 2.00, app 1.00": one message of each node, `value` of it. */
+static bool print_nodes(FILE *out, const meter_reading *counts, const char *what, double share,
+						uint64_t (*value)(const meter_node *, enum meter_message),
+						enum meter_message message)
+{
+	const char *before = what;
+	for (unsigned i = 0; i < counts->node_count; i++) {
+		const uint64_t number = value(&counts->nodes[i], message);
+		if (number == 0)
+			continue;
+		(void)fprintf(out, "%s %s %.2f", before, counts->nodes[i].name, (double)number / share);
+		before = ",";
+	}
+	return before != what;
+}
+
+static uint64_t landed(const meter_node *node, enum meter_message message)
+{
+	return node->copies;
+}
+
+static uint64_t sent(const meter_node *node, enum meter_message message)
+{
+	return node->messages[message];
+}
+
+static void print_control_of(FILE *out, const meter_reading *counts, double share, double sum,
+							 const char *when)
+{
+	(void)fprintf(out, "    %-5s%.2f:", when, sum);
+	print_nodes(out, counts, "  data into", share, landed, METER_data);
+	for (enum meter_message m = 0; m < METER_MESSAGES; m++) {
+		char what[40];
+		if (m == METER_data || m == METER_credit || m == METER_heartbeat)
+			continue;
+		(void)snprintf(what, sizeof what, ";  %s from", meter_message_name(m));
+		print_nodes(out, counts, what, share, sent, m);
+	}
+	if (print_nodes(out, counts, "   (besides: credit from", share, sent, METER_credit))
+		(void)fputc(')', out);
+	(void)fputc('\n', out);
+}
+
+/* What decides, of one piece. In the chain: upload, fs, storage and gpu, and the answer. */
+static void print_control(FILE *out, const report *r)
+{
+	enum { CHAIN_STAGES = 4 };
+	if (!r->has_recorders)
+		return;
+	(void)fprintf(out,
+				  "\n  control messages of a piece, by name (chain: %d stages + 1; a copy is "
+				  "one, its first \"data\")\n",
+				  CHAIN_STAGES);
+	for (verify_mode mode = 0; mode < VERIFY_MODES; mode++) {
+		const report_mode *m = &r->modes[mode];
+		if (!m->ran || !m->counted || m->pieces == 0)
+			continue;
+		(void)fprintf(out, "  %s, %u piece%s\n", verify_mode_name(mode), m->pieces,
+					  m->pieces == 1 ? "" : "s");
+		print_control_of(out, &m->cold, m->pieces, control_cold(r, m), "cold");
+		print_control_of(out, &m->warm, (double)m->counted_batches * m->pieces, control_warm(r, m),
+						 "warm");
+	}
 }
 
 /* ------------------------------------------------------------------ the pictures */
@@ -180,9 +296,9 @@ static void print_where(FILE *out, const report *r)
 			continue;
 		(void)fprintf(out, "  %-10s", verify_mode_name(mode));
 		print_bar(out, where, longest);
-		(void)fprintf(out, "  %10s%.2f ms:", "", where->total_us / 1e3);
+		(void)fprintf(out, "  %10s%.3f ms:", "", where->total_us / 1e3);
 		for (where_part part = 0; part < WHERE_PARTS; part++)
-			(void)fprintf(out, "  %s %.2f", where_part_name(part), where->us[part] / 1e3);
+			(void)fprintf(out, "  %s %.3f", where_part_name(part), where->us[part] / 1e3);
 		(void)fputc('\n', out);
 	}
 }
@@ -221,6 +337,8 @@ void report_print(FILE *out, const report *r)
 	if (r->connections > 1)
 		(void)fprintf(out, "  services were lost and found again %u times\n", r->connections - 1);
 	print_table(out, r);
+	print_notes(out, r);
+	print_control(out, r);
 	print_where(out, r);
 	print_course(out, r, VERIFY_CHAIN);
 }
@@ -255,7 +373,8 @@ void report_print_ledger(FILE *out, const report *r)
 		const report_mode *m = &r->modes[mode];
 		if (!m->ran || !m->counted)
 			continue;
-		(void)fprintf(out, "  %s, %u pieces\n", verify_mode_name(mode), m->pieces);
+		(void)fprintf(out, "  %s, %u piece%s\n", verify_mode_name(mode), m->pieces,
+					  m->pieces == 1 ? "" : "s");
 		print_counts(out, &m->cold, 1, "cold: the first batch of this mode");
 		print_counts(out, &m->warm, m->counted_batches, "warm");
 	}
@@ -294,10 +413,14 @@ static void add_mode(cJSON *to, const char *name, const report *r, const report_
 	add_number(object, "net_bytes", bytes(r, m));
 	add_number(object, "net_messages", messages(r, m));
 	add_number(object, "kernel_bytes", kernel_bytes(r, m));
+	add_number(object, "net_data_bytes", data_bytes(r, m));
 	add_number(object, "gallery_crossings", crossings(r, m));
+	add_number(object, "gallery_crossings_kernel", kernel_crossings(r, m));
 	cJSON_AddNumberToObject(object, "batches", m->batches);
 	cJSON_AddNumberToObject(object, "ones", m->ones);
 	cJSON_AddNumberToObject(object, "pieces", m->pieces);
+	add_number(object, "control_messages_cold", control_cold(r, m));
+	add_number(object, "control_messages", control_warm(r, m));
 	if (m->counted && r->has_recorders) {
 		add_messages(object, "batch_messages", &m->warm, m->counted_batches);
 		add_messages(object, "batch_messages_cold", &m->cold, 1);
@@ -334,19 +457,34 @@ static cJSON *make_json(const report *r)
 	return root;
 }
 
-bool report_write(const char *path, const report *r)
+FILE *report_open(const char *path, bool *fresh)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	*fresh = fd >= 0;
+	if (fd < 0 && errno == EEXIST)
+		fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return NULL;
+	FILE *file = fdopen(fd, "w");
+	if (file == NULL)
+		close(fd);
+	return file;
+}
+
+bool report_write(FILE *file, const report *r)
 {
 	cJSON *root = make_json(r);
 	char *text = cJSON_Print(root);
+	struct stat stat;
 	cJSON_Delete(root);
 	if (text == NULL) {
 		errno = ENOMEM;
 		return false;
 	}
-	FILE *file = fopen(path, "we");
-	bool ok = file != NULL && fputs(text, file) >= 0 && fputc('\n', file) != EOF;
-	if (file != NULL)
-		ok = fclose(file) == 0 && ok;
+	/* A terminal or a pipe has nothing to be cut off. */
+	const bool ok = fstat(fileno(file), &stat) == 0 &&
+					(!S_ISREG(stat.st_mode) || ftruncate(fileno(file), 0) == 0) &&
+					fputs(text, file) >= 0 && fputc('\n', file) != EOF && fflush(file) == 0;
 	cJSON_free(text);
 	return ok;
 }

@@ -19,7 +19,9 @@ typedef struct report_mode {
 	double per_s; /* verifications a second, in batches */
 	/* Of one batch: the first of this mode, and a later one (the mean of some). */
 	bool counted;
-	double net_messages, net_bytes, kernel_bytes; /* per verification, warm */
+	/* Per verification, warm. Data bytes are photos and distances alone; the other two count
+	 * headers and control messages too. */
+	double net_messages, net_bytes, net_data_bytes, kernel_bytes;
 	uint32_t counted_batches;
 	meter_reading cold, warm; /* what `cold` = 1 and `warm` = counted_batches batches sent */
 	where_picture where;      /* the batch of the median latency among some */
@@ -38,12 +40,17 @@ typedef struct report {
 } report;
 
 void report_print(FILE *out, const report *r);
-/* Control messages by name and by link, per mode, cold and warm. */
+/* All messages by name and by link, per mode, cold and warm. */
 void report_print_ledger(FILE *out, const report *r);
-/* False: errno says why. */
-bool report_write(const char *path, const report *r);
 
-/* How often a gallery photo's bytes crossed the network, by `bytes` per verification. */
+/* Opens a file for the JSON; what is in it stays until report_write(). *fresh: there was none.
+ * NULL: errno says why. */
+FILE *report_open(const char *path, bool *fresh);
+/* Puts the JSON into the file instead of what was there. False: errno says why. */
+bool report_write(FILE *file, const report *r);
+
+/* How often a gallery photo's bytes crossed the network, by `bytes` per verification, of which the
+ * probe's own photo is one crossing. */
 double report_crossings(double bytes);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <math.h>
 #include <unistd.h>
 
 #include <cjson/cJSON.h>
@@ -35,12 +36,19 @@ static void fill(report *r)
 		m->batch_p99_us = 2000 * (i + 1);
 		m->one_p50_us = 300;
 		m->per_s = 1234;
-		m->net_bytes = 20700;
+		m->net_bytes = 30000; /* a small batch: more than half as much again for control */
+		m->net_data_bytes = 10304 * (i + 2) + 4;
 		m->net_messages = 0.08;
-		m->kernel_bytes = 2 * 10304 + 10304 * i;
+		m->kernel_bytes = 33000 + 10304 * i;
 		m->counted_batches = 2;
 		m->warm.node_count = 1;
 		m->warm.nodes[0].messages[METER_invoke] = 16;
+		m->warm.nodes[0].messages[METER_data] = 72; /* three slices a copy */
+		m->warm.nodes[0].messages[METER_credit] = 6;
+		m->warm.nodes[0].copies = 24;
+		(void)strcpy(m->warm.nodes[0].name, "gpu");
+		m->cold.node_count = 1;
+		m->cold.nodes[0].messages[METER_invoke] = 28;
 		m->where.total_us = 1000 * (i + 1);
 		m->where.us[WHERE_COMPUTE] = m->where.total_us;
 	}
@@ -59,7 +67,12 @@ static cJSON *written(const report *r)
 	char path[] = "/tmp/faceverify-report-XXXXXX", text[32768];
 	const int fd = mkstemp(path);
 	assert_true(fd >= 0);
-	assert_true(report_write(path, r));
+	bool fresh;
+	FILE *file = report_open(path, &fresh);
+	assert_non_null(file);
+	assert_false(fresh);
+	assert_true(report_write(file, r));
+	assert_int_equal(fclose(file), 0);
 	const ssize_t size = read(fd, text, sizeof text - 1);
 	assert_true(size > 0);
 	text[size] = '\0';
@@ -89,7 +102,10 @@ static void json_has_the_promised_names(void **state)
 		for (unsigned k = 0; k < sizeof fields / sizeof fields[0]; k++)
 			assert_true(number_of(mode, fields[k]) > 0);
 		assert_true(number_of(mode, "batch_p50_us") == 1000 * (i + 1));
-		assert_true(number_of(mode, "gallery_crossings") == i + 1);
+		assert_true(fabs(number_of(mode, "gallery_crossings") - (i + 1)) < 0.001);
+		assert_true(number_of(mode, "gallery_crossings_kernel") > i + 2);
+		assert_true(number_of(mode, "control_messages") == 5);
+		assert_true(number_of(mode, "control_messages_cold") == 7);
 		const cJSON *messages = cJSON_GetObjectItemCaseSensitive(mode, "batch_messages");
 		assert_true(number_of(messages, "invoke") == 8);
 	}
@@ -110,7 +126,8 @@ static void what_is_unknown_is_null(void **state)
 	assert_true(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(chain, "kernel_bytes")));
 	assert_null(cJSON_GetObjectItemCaseSensitive(all, "star3"));
 	cJSON_Delete(root);
-	assert_false(report_write("/nowhere/at/all", &r));
+	bool fresh;
+	assert_null(report_open("/nowhere/at/all", &fresh));
 }
 
 static void the_table_shows_every_mode(void **state)
@@ -135,6 +152,9 @@ static void the_table_shows_every_mode(void **state)
 										"star3",
 										"1.00",
 										"4.00 x",
+										"pieces of a batch                    4",
+										"warm 5.00:  data into gpu 3.00;  invoke from gpu 2.00",
+										"(besides: credit from gpu 0.75)",
 										"invoke 8",
 										"█"};
 	for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++)

@@ -13,6 +13,9 @@
 
 enum query_state { QUERY_WAITS, QUERY_ALONE, QUERY_RUNS, QUERY_ENDED };
 
+/* Of chains, on their way at once: the link does not rest while we hear that one has left. */
+enum { CHAIN_UPLOADS = 2 };
+
 #define PROBE_TIME \
 	60000000u          /* ns that a question gets about who lives: six of them fit the grace */
 #define TICK 20000000u /* ns: longest wait between two looks at deadlines */
@@ -200,11 +203,11 @@ fos_status verify_connect(verifier *v)
 		return FOS_OK;
 	fos_status status = fos_registry_wait(v->ch, "fs", v->options.patience, &v->fs);
 	if (status != FOS_OK)
-		refuse(v, status, "looking for the service \"fs\"", "");
+		refuse(v, status, "looking for the service \"fs\"", "fractos start fs/fs");
 	if (status == FOS_OK) {
 		status = fos_registry_wait(v->ch, "gpu", v->options.patience, &v->gpu);
 		if (status != FOS_OK)
-			refuse(v, status, "looking for the service \"gpu\"", "");
+			refuse(v, status, "looking for the service \"gpu\"", "fractos start gpu/gpu");
 	}
 	if (status == FOS_OK) {
 		status = fos_gpu_context(v->ch, v->gpu, &v->context);
@@ -322,40 +325,67 @@ static bool answers(verifier *v, fos_cap root)
 	return status != FOS_TIMED_OUT && status != FOS_BUSY;
 }
 
+/* The services that a batch needs, and the node that `fractos up` gives each to. */
+static const struct service {
+	const char *name, *node;
+} services[] = {{"fs", "fs"}, {"blk", "storage"}, {"gpu", "gpu"}};
+
+enum { SERVICES = sizeof services / sizeof services[0] };
+
+/* What can be wrong with a service, and what `fractos` can do about it. */
+struct ailment {
+	const char *what, *verb;
+	bool is_node; /* its Controller comes first */
+};
+
 /* What is wrong with a service, as far as can be seen from here; NULL: nothing. */
-static const char *wrong_with(verifier *v, fos_cap registry, const char *name, fos_cap cap)
+static const struct ailment *wrong_with(verifier *v, fos_cap registry, const char *name,
+										fos_cap cap)
 {
+	static const struct ailment cut_off = {"'s node cannot be reached", "restart", true};
+	static const struct ailment gone = {" is gone", "start", false};
+	static const struct ailment silent = {" does not answer", "restart", false};
 	fos_cap_information info;
 	if (cap != FOS_CAP_NONE && fos_cap_info(v->ch, cap, &info) == FOS_OK && !info.reachable)
-		return "'s node cannot be reached";
+		return &cut_off;
 	if (registry == FOS_CAP_NONE)
 		return NULL;
 	fos_cap root;
 	const fos_status status = find_root(v, registry, name, &root);
-	const char *what = status == FOS_NOT_FOUND ? " is gone" : NULL;
+	const struct ailment *found = status == FOS_NOT_FOUND ? &gone : NULL;
 	if (status == FOS_OK && !answers(v, root))
-		what = " does not answer";
+		found = &silent;
 	drop(v, &root);
-	return what;
+	return found;
 }
 
-/* Appends "; blk is gone, gpu's node cannot be reached" as far as it is so. */
+/* "; blk is gone (fractos start storage/blk)"; returns how long it is, however much had room. */
+static size_t name_one(char *out, size_t room, const char *before, const struct service *service,
+					   const struct ailment *ailment)
+{
+	char node[64] = "";
+	if (ailment->is_node)
+		(void)snprintf(node, sizeof node, "fractos start %s/fractosd, then ", service->node);
+	return (size_t)snprintf(out, room, "%s%s%s (%sfractos %s %s/%s)", before, service->name,
+							ailment->what, node, ailment->verb, service->node, service->name);
+}
+
+/* Appends what is wrong with each service that is not well. */
 static void name_the_dead(verifier *v, char text[VERIFY_ERROR_MAX])
 {
-	static const char *const names[] = {"fs", "blk", "gpu"};
-	const fos_cap caps[] = {v->fs, FOS_CAP_NONE, v->kernel};
+	const fos_cap caps[SERVICES] = {v->fs, FOS_CAP_NONE, v->kernel};
 	fos_cap registry;
 	/* It may have died with its node: then nodes are all that can be told. */
 	if (fos_registry_get(v->ch, PROBE_TIME, &registry) != FOS_OK)
 		registry = FOS_CAP_NONE;
 	size_t used = strlen(text);
 	bool first = true;
-	for (unsigned i = 0; i < 3 && used < VERIFY_ERROR_MAX; i++) {
-		const char *what = wrong_with(v, registry, names[i], caps[i]);
-		if (what == NULL)
+	for (unsigned i = 0; i < SERVICES && used < VERIFY_ERROR_MAX; i++) {
+		const struct ailment *ailment = wrong_with(v, registry, services[i].name, caps[i]);
+		if (ailment == NULL)
 			continue;
-		used += (size_t)snprintf(text + used, VERIFY_ERROR_MAX - used, "%s%s%s",
-								 first ? "; " : ", ", names[i], what);
+		used += name_one(text + used, VERIFY_ERROR_MAX - used, first ? "; " : ", ", &services[i],
+						 ailment);
 		first = false;
 	}
 	drop(v, &registry);
@@ -436,11 +466,23 @@ static bool take_piece(verifier *v, struct lane *lane)
 	return true;
 }
 
-/* Gives pieces to all lanes that are free; false: there was nothing to give, or no lane. */
+/* A chain reads the gallery behind its upload. Were all uploads under way at once they would share
+ * the link and end together, and until then nothing would be read: so a later one sets out when
+ * an earlier one has left, and overlaps with its read. */
+static bool is_link_full(const verifier *v)
+{
+	unsigned uploads = 0;
+	for (uint32_t i = 0; i < v->options.depth; i++)
+		uploads += v->lanes[i].state == LANE_RUNNING && (v->lanes[i].awaits & LANE_UPLOAD) != 0;
+	return v->mode == VERIFY_CHAIN && uploads >= CHAIN_UPLOADS;
+}
+
+/* Gives pieces to all lanes that are free; false: there was nothing to give, no lane, or the link
+ * is full. */
 static bool start_pieces(verifier *v)
 {
 	bool started = false;
-	for (uint32_t i = 0; i < v->options.depth && !v->broken; i++) {
+	for (uint32_t i = 0; i < v->options.depth && !v->broken && !is_link_full(v); i++) {
 		struct lane *lane = &v->lanes[i];
 		if (lane->state != LANE_IDLE || lane->completions > 0)
 			continue;

@@ -60,14 +60,61 @@ static void add_delivery(struct edges *edges, const fos_recorder_span *spans, ui
 	add(edges, part, from, delivery->end);
 }
 
+static int by_end(const void *a, const void *b)
+{
+	const fos_recorder_span *left = a, *right = b;
+	return (left->end > right->end) - (left->end < right->end);
+}
+
+/* Where a copy lands nobody sees it before its first slice is there; it began when it set out. */
+static void begin_copies_at_their_source(fos_recorder_span *spans, uint32_t count)
+{
+	qsort(spans, count, sizeof *spans, by_end);
+	for (uint32_t i = 0; i < count; i++) {
+		fos_recorder_span *copy = &spans[i], *send = NULL;
+		for (uint32_t j = 0; j < i && copy->kind == FOS_SPAN_COPY && send == NULL; j++)
+			if (spans[j].kind == FOS_SPAN_SEND && spans[j].trace == copy->trace &&
+				spans[j].parent == copy->parent && spans[j].bytes == copy->bytes)
+				send = &spans[j];
+		if (send == NULL)
+			continue;
+		copy->begin = send->begin < copy->begin ? send->begin : copy->begin;
+		send->kind = 0; /* it is this one's */
+	}
+	qsort(spans, count, sizeof *spans, by_begin);
+}
+
+static bool is_delivery(const fos_recorder_span *span, const char *label)
+{
+	return span->kind == FOS_SPAN_DELIVERY && strncmp(span->label, label, sizeof span->label) == 0;
+}
+
+bool where_is_whole(const fos_recorder_span *spans, uint32_t count, uint64_t first, uint32_t pieces)
+{
+	enum { COPIES = 3 }; /* probes, gallery photos, distances */
+	for (uint32_t piece = 0; piece < pieces; piece++) {
+		unsigned reads = 0, launches = 0, copies = 0;
+		for (uint32_t i = 0; i < count; i++) {
+			if (spans[i].trace != first + piece)
+				continue;
+			reads += is_delivery(&spans[i], "blk");
+			launches += is_delivery(&spans[i], "gpu");
+			copies += spans[i].kind == FOS_SPAN_COPY;
+		}
+		if (reads == 0 || launches == 0 || copies < COPIES)
+			return false;
+	}
+	return true;
+}
+
 static void collect(struct edges *edges, const fos_recorder_span *spans, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		if (spans[i].kind == FOS_SPAN_COPY)
 			add(edges, WHERE_TRANSFER, spans[i].begin, spans[i].end);
-		else if (strncmp(spans[i].label, "blk", sizeof spans[i].label) == 0)
+		else if (is_delivery(&spans[i], "blk"))
 			add_delivery(edges, spans, count, &spans[i], WHERE_READ);
-		else if (strncmp(spans[i].label, "gpu", sizeof spans[i].label) == 0)
+		else if (is_delivery(&spans[i], "gpu"))
 			add_delivery(edges, spans, count, &spans[i], WHERE_COMPUTE);
 	}
 	qsort(edges->list, edges->count, sizeof *edges->list, by_time);
@@ -111,7 +158,7 @@ void where_make(const fos_recorder_span *spans, uint32_t count, uint64_t begin, 
 						  .end = end};
 	if (count > 0 && sorted != NULL && edges.list != NULL) {
 		memcpy(sorted, spans, count * sizeof *sorted);
-		qsort(sorted, count, sizeof *sorted, by_begin);
+		begin_copies_at_their_source(sorted, count);
 		collect(&edges, sorted, count);
 	}
 	int32_t busy[WHERE_CONTROL] = {0};

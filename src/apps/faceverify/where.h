@@ -2,13 +2,14 @@
 #ifndef FACEVERIFY_WHERE_H
 #define FACEVERIFY_WHERE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <fractos/recorder.h>
 
 typedef enum where_part {
 	WHERE_READ,     /* blk works for us, apart from its copies */
-	WHERE_TRANSFER, /* bytes are copied */
+	WHERE_TRANSFER, /* bytes are copied: from setting out to the last one landed */
 	WHERE_COMPUTE,  /* gpu works for us, apart from its copies */
 	WHERE_CONTROL,  /* none of these: messages are on their way, or somebody decides */
 	WHERE_PARTS
@@ -25,6 +26,12 @@ typedef struct where_picture {
 /* The batch lasted from `begin` to `end` (ns of CLOCK_MONOTONIC). */
 void where_make(const fos_recorder_span *spans, uint32_t count, uint64_t begin, uint64_t end,
 				where_picture *out);
+
+/* Whether the spans of the batch's pieces, which carry the traces from `first` on, are all there:
+ * of each piece blk's and gpu's deliveries and the copies that every mode makes. Services finish
+ * their deliveries behind the answer, so the last ones may come after it. */
+bool where_is_whole(const fos_recorder_span *spans, uint32_t count, uint64_t first,
+					uint32_t pieces);
 
 const char *where_part_name(where_part part);
 

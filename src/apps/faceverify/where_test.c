@@ -53,6 +53,37 @@ static void one_piece(void **state)
 	check(&where, 25, 30, 20, 25);
 }
 
+/* One slice: it is there at once, but it was on its way. Sends belong to copies in their order. */
+static void a_copy_begins_where_it_sets_out(void **state)
+{
+	const fos_recorder_span spans[] = {
+		span(FOS_SPAN_SEND, "app", 0, 0, 5, 6),       span(FOS_SPAN_COPY, "gpu", 1, 0, 15, 15),
+		span(FOS_SPAN_SEND, "app", 0, 0, 50, 51),     span(FOS_SPAN_COPY, "gpu", 2, 0, 60, 60),
+		span(FOS_SPAN_DELIVERY, "blk", 3, 9, 20, 45), span(FOS_SPAN_SEND, "blk", 0, 3, 30, 31),
+		span(FOS_SPAN_COPY, "app", 4, 3, 40, 40),
+	};
+	where_picture where;
+	where_make(spans, 7, US(0), US(100), &where);
+	check(&where, 15, 30, 0, 55);
+}
+
+static void a_batch_is_whole_when_its_services_have_finished(void **state)
+{
+	fos_recorder_span spans[] = {
+		span(FOS_SPAN_COPY, "gpu", 1, 0, 0, 10),      span(FOS_SPAN_DELIVERY, "blk", 2, 0, 10, 20),
+		span(FOS_SPAN_COPY, "gpu", 3, 2, 15, 20),     span(FOS_SPAN_COPY, "app", 4, 5, 30, 30),
+		span(FOS_SPAN_DELIVERY, "gpu", 5, 2, 20, 40),
+	};
+	for (unsigned i = 0; i < 5; i++)
+		spans[i].trace = 70;
+	assert_true(where_is_whole(spans, 5, 70, 1));
+	assert_false(where_is_whole(spans, 4, 70, 1));
+	assert_false(where_is_whole(spans + 1, 4, 70, 1));
+	assert_false(where_is_whole(spans, 5, 70, 2));
+	spans[1].trace = 71;
+	assert_false(where_is_whole(spans, 5, 70, 1));
+}
+
 static void what_overlaps_is_shared(void **state)
 {
 	const fos_recorder_span spans[] = {
@@ -93,6 +124,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_piece),
+		cmocka_unit_test(a_copy_begins_where_it_sets_out),
+		cmocka_unit_test(a_batch_is_whole_when_its_services_have_finished),
 		cmocka_unit_test(what_overlaps_is_shared),
 		cmocka_unit_test(what_is_outside_is_cut),
 		cmocka_unit_test(without_spans_all_is_control),
