@@ -48,6 +48,7 @@ enum {
 	FOS_RANGES_MAX = 96,   /* ranges of immediates that one call carries, nested ones included */
 	FOS_IMM_TOTAL = 16384, /* bytes of immediates that one call carries, nested ones included */
 	FOS_NEST_MAX = 16,     /* depth of capabilities bound in capabilities */
+	FOS_REVTREE_MAX = 16,  /* depth of revtree children below an object */
 	FOS_DETAIL_MAX = 2048, /* bytes of an exception's detail */
 	FOS_LABEL_MAX = 32     /* bytes of a Process's label, with the final zero */
 };
@@ -224,6 +225,16 @@ typedef enum fos_handled { FOS_FINISH, FOS_FINISH_LATER } fos_handled;
 typedef fos_handled (*fos_handler)(fos_channel *channel, const fos_delivery *delivery, void *arg);
 
 /* ------------------------------------------------------------------ completions */
+
+/* Why a capability is over, or can no longer be watched. */
+enum fos_gone {
+	FOS_GONE_NOT,        /* the monitor was refused or taken back */
+	FOS_GONE_REVOKED,    /* revoked, or a ONCE Request that was used */
+	FOS_GONE_MAKER,      /* its maker or provider died */
+	FOS_GONE_CONTROLLER, /* its owner's Controller died or was started anew */
+	FOS_GONE_LINK,       /* it can no longer be watched; it may still be valid */
+	FOS_GONE_UNHELD      /* no one else held it any more: it is revoked now */
+};
 
 typedef struct fos_cap_information {
 	uint8_t kind;    /* enum fos_kind */

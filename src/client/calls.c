@@ -194,6 +194,7 @@ fos_status fos_request_refine_async(fos_channel *ch, fos_cap request, const fos_
 	if (status != FOS_OK || !(call = BEGIN_WITH(ch, REQUEST_REFINE, call, &plan, done, arg)))
 		return status;
 	call->cap = cap;
+	call->revocable = call->tracked = 0;
 	client_args_encode(args, &plan, call + 1);
 	return publish(ch);
 }
@@ -369,6 +370,8 @@ fos_status fos_cap_revoke_async(fos_channel *ch, fos_cap cap, fos_done done, voi
 	if (call == NULL)
 		return status;
 	call->cap = cap;
+	call->time = 0;
+	call->drain = call->zero = 0;
 	return publish(ch);
 }
 

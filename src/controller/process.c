@@ -88,6 +88,8 @@ void process_reap(struct controller *c)
 		if (p->serial != 0) {
 			controller_step(c,
 							&(struct core_event){.type = CORE_PROCESS_GONE, .process = p->serial});
+			controller_step(c,
+							&(struct core_event){.type = CORE_PROCESS_FREE, .process = p->serial});
 			c->by_serial[p->serial & c->by_serial_mask] = NULL;
 		}
 		for (uint32_t i = 0; i < c->config->limits.channels; i++)

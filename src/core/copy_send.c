@@ -50,9 +50,9 @@ static void source_is_free(struct core *core, const struct outgoing *out)
 static void slice_out(struct outgoing *out)
 {
 	out->outstanding++;
-	out->src->busy++;
+	core_object_busy(out->src);
 	if (out->dst != NULL)
-		out->dst->busy++;
+		core_object_busy(out->dst);
 }
 
 static void slices_back(struct core *core, struct outgoing *out, uint32_t count)
@@ -62,14 +62,15 @@ static void slices_back(struct core *core, struct outgoing *out, uint32_t count)
 		return;
 	struct object *src = out->src, *dst = out->dst;
 	out->outstanding -= count;
-	src->busy -= count;
-	if (dst != NULL && dst != src)
-		dst->busy -= count;
-	else if (dst != NULL)
-		src->busy -= count;
+	core_object_idle(src, count);
+	if (dst != NULL) {
+		core_object_idle(dst, count);
+		/* One may be the other, or above it. */
+		dst->pins++;
+	}
 	core_object_settle(core, src);
-	if (dst != NULL && dst != src)
-		core_object_settle(core, dst);
+	if (dst != NULL)
+		core_object_unpin(core, dst);
 }
 
 /* ------------------------------------------------------------------ start */

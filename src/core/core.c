@@ -17,6 +17,8 @@ void core_config_default(struct core_config *config)
 											  .once = LIMIT_ONCE,
 											  .parked = LIMIT_PARKED,
 											  .copies = LIMIT_COPIES,
+											  .monitors = LIMIT_MONITORS,
+											  .revokings = LIMIT_REVOKINGS,
 											  .sessions = LIMIT_SESSIONS,
 											  .memory = LIMIT_MEMORY}};
 }
@@ -35,11 +37,13 @@ struct core *core_create(const struct core_config *config)
 	core_table_init(&core->objects, TABLE_MAX, true);
 	core_table_init(&core->copies, TABLE_MAX, true);
 	core_table_init(&core->outgoing, TABLE_MAX, true);
+	core_table_init(&core->calls, TABLE_MAX, true);
 	struct hash *hashes[] = {&core->processes, &core->sessions, &core->waiters, &core->parks,
-							 &core->incoming};
+							 &core->incoming,  &core->leaving,  &core->lendings};
 	for (unsigned i = 0; i < BASE_COUNT(hashes); i++)
 		core_hash_init(hashes[i]);
-	struct list *lists[] = {&core->all_sessions, &core->ready, &core->dirty, &core->askings};
+	struct list *lists[] = {&core->all_sessions, &core->ready, &core->dirty, &core->later,
+							&core->askings};
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		list_init(lists[i]);
 	core_account_init(&core->house, NULL);
@@ -54,6 +58,9 @@ static void dispatch(struct core *core, const struct core_event *event)
 		break;
 	case CORE_PROCESS_GONE:
 		core_process_gone(core, event->process);
+		break;
+	case CORE_PROCESS_FREE:
+		core_process_free(core, event->process);
 		break;
 	case CORE_CHANNEL_UP:
 		core_channel_up(core, event->process, event->channel);
@@ -93,6 +100,7 @@ static void run_ready(struct core *core)
 			core_inbox_run(core, BASE_CONTAINER(list_pop(&core->ready), struct channel, ready));
 		if (!list_empty(&core->dirty))
 			core_session_run(core, BASE_CONTAINER(list_pop(&core->dirty), struct session, dirty));
+		core_tracked_run(core);
 	}
 }
 
@@ -103,6 +111,7 @@ void core_step(struct core *core, uint64_t now, const struct core_event *event)
 	core_output_reset(core);
 	core_timers_run(core);
 	dispatch(core, event);
+	core_sessions_resume(core);
 	run_ready(core);
 }
 

@@ -12,7 +12,8 @@
  * lane) stay in order; everything in an event is a private copy that nobody else can change, and
  * bytes are aligned to 8. Each CORE_MOVE is answered by one CORE_MOVED, also when one of its
  * Processes is gone meanwhile; each CORE_SEND_SLICE by one CORE_SLICE_SENT or by the end of its
- * session. Arenas stay mapped until then.
+ * session. Arenas stay mapped until then. Each CORE_PROCESS_GONE is followed by one
+ * CORE_PROCESS_FREE, when the Process has really exited and its devices work for it no longer.
  */
 #ifndef FRACTOS_CORE_H
 #define FRACTOS_CORE_H
@@ -31,13 +32,15 @@ struct core_limits {    /* per Process unless said otherwise; see limits.h for t
 	uint32_t processes; /* of the Controller */
 	uint32_t channels;
 	uint32_t segments;
-	uint32_t objects;
+	uint32_t objects; /* and revtree children it made anywhere; made here by one peer */
 	uint32_t slots;
 	uint32_t values_bytes; /* bytes of arguments held by value in slots, parked, in deliveries */
 	uint32_t deliveries;   /* open at a time and channel: the inbox */
 	uint32_t once;         /* living ONCE Requests of a channel: places kept beside the inbox */
 	uint32_t parked;       /* invocations parked for this Process as sender */
 	uint32_t copies;       /* under way at a time, started by this Process */
+	uint32_t monitors;     /* set and not fired */
+	uint32_t revokings;    /* cap_revoke that waits for its end */
 	uint32_t sessions;     /* of the Controller */
 	uint64_t memory;       /* bytes that the core may take in all from grow() */
 };
@@ -64,7 +67,8 @@ struct core *core_create(const struct core_config *config);
 
 enum core_event_type {
 	CORE_PROCESS_UP = 1, /* process: a serial the shell never reuses in this epoch */
-	CORE_PROCESS_GONE,   /* process */
+	CORE_PROCESS_GONE,   /* process: fenced, by end-of-file or exit */
+	CORE_PROCESS_FREE,   /* process: exited, and no I/O of it is left on any device */
 	CORE_CHANNEL_UP,     /* process, channel: number chosen by the shell, below limits.channels */
 	CORE_CHANNEL_GONE,   /* process, channel */
 	CORE_SEGMENT_UP,     /* process, segment: number below limits.segments; length */
@@ -143,6 +147,7 @@ bool core_output(struct core *core, struct core_output *out);
 
 struct core_usage { /* what is in use now; all zero for a dead Process */
 	uint32_t objects, slots, deliveries, parked, copies, once, values_bytes;
+	uint32_t monitors, revokings;
 };
 bool core_process_usage(const struct core *core, uint32_t process, struct core_usage *out);
 const struct fos_counters *core_counters(const struct core *core);

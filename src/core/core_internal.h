@@ -54,6 +54,7 @@ enum timer_kind {
 	TIMER_OUTGOING,   /* struct outgoing */
 	TIMER_INCOMING,   /* struct incoming */
 	TIMER_ASKING,     /* struct asking */
+	TIMER_REVOKING,   /* struct revoking */
 	TIMER_HEARTBEAT   /* struct session */
 };
 struct timer {                         /* a node of a pairing heap */
@@ -217,24 +218,46 @@ struct park {
 
 /* ------------------------------------------------------------------ objects, Processes */
 
+struct maker { /* a Process of the cluster, for ever */
+	uint32_t node, process;
+	uint64_t epoch;
+};
+
+/* A base object, or a revtree child of one: the owner's table holds both, and the tree. A child is
+ * a copy of its parent in what it names, with a life of its own. A dead one keeps its place in the
+ * tree while anything below it is not over. */
 struct object {
 	uint64_t serial; /* lowest bit: ONCE */
 	uint64_t handle; /* in core->objects; its index is the reference's */
 	uint8_t kind;    /* enum fos_kind */
+	uint8_t depth;   /* of a base object 0 */
 	bool once, dead;
+	bool tracked;
+	bool notice;             /* dead: its maker's Controller is still to be told */
 	bool reserved;           /* ONCE: its space is kept */
-	struct process *process; /* NULL: its Process is dead */
-	struct list of_process;
-	uint32_t deliveries; /* open; a dead object stays until there are none */
-	uint32_t busy;       /* slices of it that the shell is moving or sending */
+	struct process *process; /* the provider, or whose arena it is; NULL: dead */
+	struct maker maker;      /* alone may revoke it */
+	struct process *charged; /* the maker, when it is of this node and alive; else NULL */
+	struct session *session; /* with the maker's node, while it lives; else NULL */
+	struct list of_maker;    /* Process: objects; session: children, or gone with a notice */
+	struct object *parent;   /* NULL: a base object */
+	struct list of_parent, children;
+	struct object *next;    /* being killed together */
+	uint32_t pins;          /* it stays while somebody in this step still looks at it */
+	uint32_t deliveries;    /* open */
+	uint32_t remains;       /* deliveries that a Process left which is not known to be over */
+	uint32_t slices;        /* of it that the shell is moving or sending */
+	uint32_t open;          /* deliveries and remains, of all its subtree */
+	uint32_t busy;          /* slices of all its subtree */
+	struct list of_remains; /* of the Process that left them */
+	struct list revokings;  /* they wait for its end */
 	union {
 		struct {
 			uint32_t segment, rights;
 			uint64_t offset, length;
-			struct list readers;       /* struct outgoing.of_src */
-			struct list writers;       /* struct outgoing.of_dst */
-			struct list incoming;      /* struct incoming.of_dst */
-			struct revoking *revoking; /* waits until busy is 0 */
+			struct list readers;  /* struct outgoing.of_src */
+			struct list writers;  /* struct outgoing.of_dst */
+			struct list incoming; /* struct incoming.of_dst */
 		} memory;
 		struct {
 			struct channel *channel;
@@ -268,8 +291,12 @@ struct process {
 	uint32_t once_living;    /* ONCE Requests: each keeps ONCE_SLOTS and ONCE_BYTES */
 	uint32_t reserved;       /* places kept for retries in all channels */
 	struct account account;
-	struct list objects, copies, outgoing, askings, revokings;
-	struct list waiters; /* as a source */
+	struct list objects; /* what it made here: base objects and children */
+	struct list copies, outgoing, askings, revokings;
+	struct list waiters;   /* as a source */
+	struct list lendings;  /* children that it made at other owners */
+	struct list presences; /* sessions that hear of its end */
+	struct list remains;   /* objects with deliveries that it left unfinished */
 	struct table slots, deliveries;
 	struct channel **channels;
 	uint64_t *segments; /* lengths */
@@ -281,10 +308,64 @@ struct caller {
 	uint64_t cookie;
 };
 
-struct revoking { /* cap_revoke that waits for slices */
-	struct list of_process;
-	struct object *object;
+/* A message of class CLEANUP that waits for its credit, inside the record that it is about. */
+enum cleanup_kind {
+	CLEANUP_CHILD = 1,    /* struct lending */
+	CLEANUP_TAKE_BACK,    /* struct lending: nobody wants the child any more */
+	CLEANUP_REVOKE,       /* struct revoking */
+	CLEANUP_PROCESS_GONE, /* struct presence */
+	CLEANUP_WATCH,        /* see watch.c */
+	CLEANUP_UNWATCH
+};
+struct cleanup {
+	struct list link; /* of the session; in no list: not waiting */
+	uint8_t kind;
+};
+
+struct presence { /* a Process has used messages of class CLEANUP in a session */
+	struct list of_process, of_session;
+	struct cleanup cleanup;
+	struct session *session;
+	uint32_t process; /* serial */
+};
+
+/* A call that another owner answers by its number. */
+enum asked_kind { ASKED_CHILD = 1, ASKED_REVOKE };
+struct asked {
+	uint64_t number; /* handle in core->calls; 0: none */
+	uint8_t kind;
+};
+
+struct lending { /* a revtree child at another owner, from the call that makes it on */
+	struct asked asked;
+	struct cleanup cleanup;
+	struct list hash; /* once its name is known */
+	struct list of_process, of_session;
+	struct process *process;
+	struct session *session;
+	struct caller caller; /* waits for it */
+	struct core_ref ref;  /* of the child; before that of the parent */
+	struct value *value;  /* what the caller will get; NULL: made, or not wanted any more */
+	bool tracked;
+};
+
+/* cap_revoke that waits: at the owner for the object to be quiet, elsewhere for the owner. */
+struct revoking {
+	struct asked asked;
+	struct cleanup cleanup;
+	struct list of_object;
+	struct list of_asker;    /* process or session */
+	struct list of_session;  /* elsewhere: with the owner */
+	struct timer timer;      /* DRAIN, at the owner */
+	struct object *object;   /* NULL: of another owner */
+	struct process *process; /* NULL: a peer asked */
+	struct session *session; /* who asked, or who is asked */
 	struct caller caller;
+	uint64_t call; /* the asker's number */
+	struct maker maker;
+	struct core_ref ref;
+	uint64_t end; /* of the time for DRAIN */
+	bool drain;
 };
 
 struct asking { /* registry_get that waits */
@@ -367,7 +448,7 @@ struct session_class {
 	uint32_t unreturned; /* of the peer's, to be given back */
 	uint32_t peers;      /* that the peer has left */
 	uint32_t early;      /* invocations known as handled before their credit came back */
-	struct list queue;   /* struct invocation: no credit yet (INVOKE, ERROR) */
+	struct list queue;   /* no credit yet: struct invocation (INVOKE, ERROR), struct cleanup */
 	struct list flight;  /* struct invocation: sent, credit not back */
 };
 
@@ -376,6 +457,7 @@ struct session {
 	uint32_t node;
 	uint64_t epoch;
 	bool ending;
+	bool rebooted; /* it ends because the peer has another epoch now */
 	bool tell_registry;
 	uint32_t sequence_out[2], sequence_in[2];
 	uint64_t order;
@@ -388,6 +470,13 @@ struct session {
 	uint64_t slices[DATA_CREDITS]; /* outgoing.id of those whose credit is not back: a ring */
 	uint32_t slice_first, slice_count;
 	struct list waiters, parks;
+	struct list children; /* struct object that its Processes made here */
+	struct list gone;     /* struct object of them that died: it is to be told */
+	struct list lendings, presences;
+	struct list asked_revokings; /* struct revoking that it answers */
+	struct list revokings;       /* struct revoking that it asked for */
+	struct list later;           /* of the core: more to tell than fitted into one step */
+	uint32_t child_count;        /* alive */
 	uint32_t incoming_count;
 	struct account account;
 	struct timer timer;
@@ -410,10 +499,14 @@ struct core {
 	struct base_random random;
 	struct timer *timers;
 	struct table objects, copies, outgoing;
+	struct table calls; /* struct asked */
 	struct hash processes, sessions, waiters, parks, incoming;
+	struct hash leaving;  /* struct process: gone, but not free */
+	struct hash lendings; /* struct lending, by what they name */
 	struct list all_sessions;
 	struct list ready;    /* struct channel */
 	struct list dirty;    /* struct session */
+	struct list later;    /* struct session: dirty in the next step */
 	struct list askings;  /* struct asking */
 	struct account house; /* invocations of dead Processes and ended sessions */
 	struct registry registry;
@@ -430,6 +523,8 @@ struct core {
 void *core_alloc(struct core *core, size_t size);
 /* The same, out of the reserve too: for what must go on. Never NULL. */
 void *core_alloc_reserved(struct core *core, size_t size);
+/* Out of the reserve too, but NULL where even that is used up. */
+void *core_alloc_kept(struct core *core, size_t size);
 void core_free(struct core *core, void *block, size_t size);
 /* Memory for the Controller's own tables: does not count as in use. NULL: none. */
 void *core_grow(struct core *core, size_t size, bool reserved);
@@ -473,6 +568,9 @@ struct value *core_value_memory(struct core *core, const struct core_ref *ref, u
 /* Takes the bundle, also when it fails. */
 struct value *core_value_request(struct core *core, const struct core_ref *ref,
 								 struct bundle *bundle);
+/* The same bounds or arguments over another object. NULL: no memory. */
+struct value *core_value_like(struct core *core, const struct value *value,
+							  const struct core_ref *ref, bool tracked);
 static inline struct value *core_value_hold(struct value *value)
 {
 	if (value != NULL)
@@ -541,19 +639,95 @@ void core_call_cap_is_same(struct core *core, struct caller *caller, const uint8
 
 fos_status core_object_create(struct core *core, struct process *process, uint8_t kind, bool once,
 							  struct object **out);
+/* A child of it, charged to the Process, or (NULL) to the session with the maker's node. QUOTA;
+ * INVALID: too deep. */
+fos_status core_object_child(struct core *core, struct object *parent, const struct maker *maker,
+							 struct process *process, struct session *session, bool tracked,
+							 struct object **out);
 /* The object of this node that ref names: NULL and REVOKED or STALE. */
 fos_status core_object_find(struct core *core, const struct core_ref *ref, struct object **out);
+/* The same, dead entries included. NULL: none, or of another epoch. */
+struct object *core_object_entry(struct core *core, const struct core_ref *ref);
 struct core_ref core_object_ref(const struct core *core, const struct object *object);
-/* Kills it: nothing reaches it any more. Freed when nothing of it is open. */
-void core_object_kill(struct core *core, struct object *object);
-/* After deliveries or busy went down. */
+struct maker core_process_maker(const struct core *core, const struct process *process);
+/* Kills it and what descends from it: nothing reaches it any more. Freed when nothing is open. */
+void core_object_kill(struct core *core, struct object *object, enum fos_gone why);
+/* Its maker's Controller knows of its end, or does not want to. */
+void core_object_disown(struct object *object);
+/* Counts of open deliveries and remains, and of slices, in it and all above it. */
+void core_object_opened(struct object *object, uint32_t count);
+void core_object_closed(struct object *object, uint32_t count);
+void core_object_busy(struct object *object);
+void core_object_idle(struct object *object, uint32_t count);
+/* After one of its counts went down, or a pin was taken off: it may be freed now. */
 void core_object_settle(struct core *core, struct object *object);
+void core_object_unpin(struct core *core, struct object *object);
 static inline bool core_serial_is_once(uint64_t serial)
 {
 	return serial & 1;
 }
+
+/* ------------------------------------------------------------------ child.c, revoke.c */
+
+void core_call_cap_revtree(struct core *core, struct caller *caller, const uint8_t *bytes);
+/* Completes with a child of what `value` (taken) names, in a value like it. */
+void core_child_make(struct core *core, const struct caller *caller, struct value *value,
+					 bool tracked);
+void core_lending_send(struct core *core, struct session *session, struct lending *lending);
+void core_lendings_session_end(struct core *core, struct session *session);
+void core_lendings_process_end(struct core *core, struct process *process);
+/* The Process's record of a child that it made elsewhere; NULL: none. */
+struct lending *core_lending_find(struct core *core, const struct core_ref *ref);
+void core_lending_end(struct core *core, struct lending *lending);
+void core_receive_child(struct core *core, struct session *session, const uint8_t *bytes);
+void core_receive_child_done(struct core *core, struct session *session, const uint8_t *bytes);
+void core_receive_child_gone(struct core *core, struct session *session, const uint8_t *bytes);
+/* Tells the session of children that died; how many more it may tell in this step. */
+unsigned core_children_tell(struct core *core, struct session *session, unsigned portion);
+void core_children_session_end(struct core *core, struct session *session);
+
+/* Before the first message of class CLEANUP for it: its end will be told there. QUOTA. */
+fos_status core_presence(struct core *core, struct process *process, struct session *session);
+void core_presence_send(struct core *core, struct session *session, struct presence *presence);
+void core_presences_session_end(struct core *core, struct session *session);
+void core_presences_process_end(struct core *core, struct process *process);
+void core_receive_process_gone(struct core *core, struct session *session, const uint8_t *bytes);
+
 void core_call_cap_revoke(struct core *core, struct caller *caller, const uint8_t *bytes);
-void core_revoking_end(struct core *core, struct revoking *revoking);
+void core_revoking_send(struct core *core, struct session *session, struct revoking *revoking);
+void core_revoking_end(struct core *core, struct revoking *revoking, fos_status status);
+/* Some of those that wait for the dead object may have what they wait for. */
+void core_revokings_settle(struct core *core, struct object *object);
+void core_revokings_session_end(struct core *core, struct session *session);
+void core_revokings_process_end(struct core *core, struct process *process);
+void core_revokings_peer_gone(struct core *core, struct session *session, uint32_t process);
+void core_receive_revoke(struct core *core, struct session *session, const uint8_t *bytes);
+void core_receive_revoke_done(struct core *core, struct session *session, const uint8_t *bytes);
+
+/* ------------------------------------------------------------------ watch.c, tracked.c */
+
+void core_call_monitor_receive(struct core *core, struct caller *caller, const uint8_t *bytes);
+void core_call_monitor_delegate(struct core *core, struct caller *caller, const uint8_t *bytes);
+void core_watch_send(struct core *core, struct session *session, struct cleanup *cleanup);
+/* An object of this node died. */
+void core_watch_object_end(struct core *core, struct object *object, enum fos_gone why);
+/* Sends FIRED; how many more the session may be told in this step. */
+unsigned core_watch_tell(struct core *core, struct session *session, unsigned portion);
+void core_watch_session_end(struct core *core, struct session *session);
+void core_watch_process_end(struct core *core, struct process *process); /* of this node */
+void core_watch_peer_gone(struct core *core, struct session *session, uint32_t process);
+void core_receive_watch(struct core *core, struct session *session, const uint8_t *bytes);
+void core_receive_fired(struct core *core, struct session *session, const uint8_t *bytes);
+void core_receive_unwatch(struct core *core, struct session *session, const uint8_t *bytes);
+
+void core_tracked_object_end(struct core *core, struct object *object);
+void core_tracked_session_end(struct core *core, struct session *session);
+void core_tracked_run(struct core *core); /* at a step's end */
+void core_receive_hold(struct core *core, struct session *session, const uint8_t *bytes);
+void core_receive_held(struct core *core, struct session *session, const uint8_t *bytes);
+void core_receive_release(struct core *core, struct session *session, const uint8_t *bytes);
+void core_receive_passed(struct core *core, struct session *session, const uint8_t *bytes);
+void core_receive_none(struct core *core, struct session *session, const uint8_t *bytes);
 
 /* ------------------------------------------------------------------ memory.c, request.c */
 
@@ -708,6 +882,10 @@ void core_session_message(struct core *core, const struct core_event *event);
 void core_session_break(struct core *core, struct session *session, const char *reason);
 void core_session_dirty(struct core *core, struct session *session);
 void core_session_run(struct core *core, struct session *session);
+void core_sessions_resume(struct core *core); /* those that had more to tell */
+/* Sends what the record is about when there is a credit, in the order of these calls. */
+void core_session_cleanup(struct core *core, struct session *session, struct cleanup *cleanup,
+						  enum cleanup_kind kind);
 void core_session_beat(struct core *core, struct session *session);
 /* Sends it, or queues it until there is a credit. inv is in the pool; its record is the session's
  * from now on. */
@@ -735,6 +913,7 @@ void core_receive_registry(struct core *core, struct session *session, const uin
 struct process *core_process_find(const struct core *core, uint32_t serial);
 void core_process_up(struct core *core, const struct core_event *event);
 void core_process_gone(struct core *core, uint32_t serial);
+void core_process_free(struct core *core, uint32_t serial);
 void core_process_break(struct core *core, struct process *process, const char *reason);
 void core_channel_up(struct core *core, uint32_t process, uint32_t channel);
 void core_channel_gone(struct core *core, uint32_t process, uint32_t channel);

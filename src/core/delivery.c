@@ -153,6 +153,7 @@ fos_status core_deliver(struct core *core, struct invocation *inv, struct object
 	list_init(&delivery->of_channel);
 	list_push(&channel->deliveries, &delivery->of_channel);
 	object->deliveries++;
+	core_object_opened(object, 1);
 	channel->process->usage.deliveries += !delivery->once;
 	channel->open += !delivery->once;
 	core->counters.deliveries++;
@@ -211,6 +212,7 @@ void core_delivery_finish(struct core *core, struct delivery *delivery, fos_stat
 	}
 	core_free(core, delivery, delivery_size(delivery->cap_count));
 	object->deliveries--;
+	core_object_closed(object, 1);
 	core_object_settle(core, object);
 }
 

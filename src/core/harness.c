@@ -284,6 +284,11 @@ static bool settle_once(struct world *world)
 {
 	bool any = false;
 	for (uint32_t i = 0; i < world->count; i++) {
+		/* More to tell than fitted into the last step. */
+		if (core_deadline(world->nodes[i].core) <= world->now) {
+			any = true;
+			world_step(&world->nodes[i], &(struct core_event){.type = CORE_TICK});
+		}
 		for (uint32_t j = 0; j < world->count; j++) {
 			for (int lane = 0; lane < 2; lane++) {
 				bool skip = world->shuffle && base_random_below(&world->random, 2) != 0;
@@ -318,9 +323,9 @@ uint64_t world_messages(const struct world *world, uint8_t type)
 	uint64_t sum = 0;
 	for (uint32_t i = 0; i < world->count; i++) {
 		const struct fos_message_counters *sent = &core_counters(world->nodes[i].core)->sent;
-		uint64_t counts[WIRE_MESSAGE_TYPE_REGISTRY];
+		uint64_t counts[sizeof *sent / sizeof(uint64_t)];
 		memcpy(counts, sent, sizeof counts);
-		for (unsigned t = 1; t <= WIRE_MESSAGE_TYPE_REGISTRY; t++) {
+		for (unsigned t = 1; t <= BASE_COUNT(counts); t++) {
 			if (type == t || (type == 0 && t != WIRE_MESSAGE_TYPE_HEARTBEAT))
 				sum += counts[t - 1];
 		}
@@ -397,13 +402,25 @@ struct actor actor_other_channel(struct actor actor)
 	return actor;
 }
 
-void actor_kill(struct actor actor)
+void actor_gone(struct actor actor)
 {
 	process_of(actor.node, actor.process)->alive = false;
 	world_step(actor.node,
 			   &(struct core_event){.type = CORE_PROCESS_GONE, .process = actor.process});
 	struct core_usage usage;
 	CHECK(!core_process_usage(actor.node->core, actor.process, &usage));
+}
+
+void actor_free(struct actor actor)
+{
+	world_step(actor.node,
+			   &(struct core_event){.type = CORE_PROCESS_FREE, .process = actor.process});
+}
+
+void actor_kill(struct actor actor)
+{
+	actor_gone(actor);
+	actor_free(actor);
 }
 
 uint8_t *actor_arena(struct actor actor)

@@ -84,7 +84,9 @@ struct actor { /* a Process's channel */
 };
 struct actor actor_new(struct world *world, uint32_t node); /* with channel 0 and 1, segment 0 */
 struct actor actor_other_channel(struct actor actor);
-void actor_kill(struct actor actor);
+void actor_kill(struct actor actor); /* gone, and free at once */
+void actor_gone(struct actor actor);
+void actor_free(struct actor actor);
 uint8_t *actor_arena(struct actor actor);
 struct core_usage actor_usage(struct actor actor);
 

@@ -17,6 +17,8 @@ enum {
 	LIMIT_ONCE = 1024,      /* round trips under way of one thread */
 	LIMIT_PARKED = 1024,
 	LIMIT_COPIES = 256,
+	LIMIT_MONITORS = 1024,
+	LIMIT_REVOKINGS = 64,
 	LIMIT_SESSIONS = 64,
 	LIMIT_MEMORY = 512 << 20,
 
@@ -46,6 +48,10 @@ enum {
 
 	/* What table.h grants of class DATA; a test of the core holds it. */
 	DATA_CREDITS = 16,
+
+	/* Records of the class ANSWER that one session gets in one step because of one death: enough to
+	 * fill a send, few enough that the step stays short. */
+	NOTICE_PORTION = 64,
 
 	/* Copies that one peer may have under way into this node. */
 	INCOMING_MAX = 1024,

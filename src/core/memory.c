@@ -32,7 +32,7 @@ void core_call_memory_create(struct core *core, struct caller *caller, const uin
 	if (status == FOS_OK) {
 		core_complete_cap(core, caller, cap);
 	} else {
-		core_object_kill(core, object);
+		core_object_kill(core, object, FOS_GONE_NOT);
 		core_complete(core, caller, status);
 	}
 }

@@ -1,15 +1,24 @@
 /* The owner's table: every use of a capability ends here, at index and serial.
  *
  * A serial never repeats in an epoch; its lowest bit says ONCE, so that a late arrival at a
- * consumed ONCE Request is known for what it is. An object that died stays as a dead entry while
- * deliveries of it are open or the shell still works on slices of it. */
+ * consumed ONCE Request is known for what it is.
+ *
+ * Base objects and revtree children form trees that only this table knows. A child holds a copy of
+ * what its parent names, so that whoever uses it never looks up. What is open of an object counts
+ * in all that is above it (at most FOS_REVTREE_MAX), so that a revocation looks at one number:
+ *
+ *     open   deliveries not finished, and `remains` of a Process that went without finishing them
+ *     busy   slices that the shell is moving or sending
+ *
+ *     alive --- killed, with all below ---> dead entry ---> gone from the table, when nothing of it
+ *                                                           and nothing below it is left
+ */
 #include "core/core_internal.h"
 
-fos_status core_object_create(struct core *core, struct process *process, uint8_t kind, bool once,
-							  struct object **out)
+/* ------------------------------------------------------------------ making one */
+
+static fos_status add(struct core *core, bool once, struct object **out)
 {
-	if (process->usage.objects == core->config.limits.objects)
-		return FOS_QUOTA;
 	struct object *object = core_alloc(core, sizeof *object);
 	if (object == NULL)
 		return FOS_QUOTA;
@@ -19,17 +28,102 @@ fos_status core_object_create(struct core *core, struct process *process, uint8_
 		return FOS_QUOTA;
 	}
 	core->serial += 2;
-	*object = (struct object){.serial = core->serial | once,
-							  .handle = handle,
-							  .kind = kind,
-							  .once = once,
-							  .process = process};
-	list_init(&object->of_process);
-	list_push(&process->objects, &object->of_process);
-	process->usage.objects++;
+	*object = (struct object){.serial = core->serial | once, .handle = handle, .once = once};
+	struct list *lists[] = {&object->of_maker, &object->of_parent, &object->children,
+							&object->of_remains, &object->revokings};
+	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
+		list_init(lists[i]);
 	*out = object;
 	return FOS_OK;
 }
+
+static void charge(struct object *object, struct process *process, struct session *session)
+{
+	object->charged = process;
+	object->session = session;
+	if (process != NULL) {
+		process->usage.objects++;
+		list_push(&process->objects, &object->of_maker);
+	} else {
+		session->child_count++;
+		list_push(&session->children, &object->of_maker);
+	}
+}
+
+struct maker core_process_maker(const struct core *core, const struct process *process)
+{
+	return (struct maker){
+		.node = core->config.node, .process = process->serial, .epoch = core->config.epoch};
+}
+
+fos_status core_object_create(struct core *core, struct process *process, uint8_t kind, bool once,
+							  struct object **out)
+{
+	if (process->usage.objects >= core->config.limits.objects)
+		return FOS_QUOTA;
+	struct object *object;
+	fos_status status = add(core, once, &object);
+	if (status != FOS_OK)
+		return status;
+	object->kind = kind;
+	object->process = process;
+	object->maker = core_process_maker(core, process);
+	charge(object, process, NULL);
+	*out = object;
+	return FOS_OK;
+}
+
+static void copy_memory(struct object *child, const struct object *parent)
+{
+	child->memory.segment = parent->memory.segment;
+	child->memory.rights = parent->memory.rights;
+	child->memory.offset = parent->memory.offset;
+	child->memory.length = parent->memory.length;
+	list_init(&child->memory.readers);
+	list_init(&child->memory.writers);
+	list_init(&child->memory.incoming);
+}
+
+static void copy_request(struct object *child, const struct object *parent)
+{
+	child->request.channel = parent->request.channel;
+	child->request.handler = parent->request.handler;
+	list_init(&child->request.waiters);
+	list_init(&child->request.of_channel);
+	list_push(&parent->request.channel->objects, &child->request.of_channel);
+	core_timer_init(&child->request.timer, TIMER_ONCE);
+}
+
+fos_status core_object_child(struct core *core, struct object *parent, const struct maker *maker,
+							 struct process *process, struct session *session, bool tracked,
+							 struct object **out)
+{
+	uint32_t used = process != NULL ? process->usage.objects : session->child_count;
+	if (parent->depth == FOS_REVTREE_MAX)
+		return FOS_INVALID;
+	if (used >= core->config.limits.objects)
+		return FOS_QUOTA;
+	struct object *child;
+	fos_status status = add(core, parent->once, &child);
+	if (status != FOS_OK)
+		return status;
+	child->kind = parent->kind;
+	child->depth = (uint8_t)(parent->depth + 1);
+	child->tracked = tracked;
+	child->process = parent->process;
+	child->maker = *maker;
+	child->parent = parent;
+	list_push(&parent->children, &child->of_parent);
+	if (child->kind == FOS_MEMORY)
+		copy_memory(child, parent);
+	else
+		copy_request(child, parent);
+	charge(child, process, session);
+	*out = child;
+	return FOS_OK;
+}
+
+/* ------------------------------------------------------------------ finding one */
 
 /* While a Process or channel is taken apart, what that sets off must not reach its other objects.
  */
@@ -39,14 +133,22 @@ static bool is_ending(const struct object *object)
 		   (object->kind == FOS_REQUEST && object->request.channel->ending);
 }
 
+struct object *core_object_entry(struct core *core, const struct core_ref *ref)
+{
+	if (ref->epoch != core->config.epoch)
+		return NULL;
+	const struct table_entry *entry = core_table_at(&core->objects, ref->index);
+	struct object *object = entry != NULL ? entry->content : NULL;
+	return object != NULL && object->serial == ref->serial ? object : NULL;
+}
+
 fos_status core_object_find(struct core *core, const struct core_ref *ref, struct object **out)
 {
 	*out = NULL;
 	if (ref->epoch != core->config.epoch)
 		return FOS_STALE;
-	const struct table_entry *entry = core_table_at(&core->objects, ref->index);
-	struct object *object = entry != NULL ? entry->content : NULL;
-	if (object == NULL || object->serial != ref->serial || object->dead || is_ending(object))
+	struct object *object = core_object_entry(core, ref);
+	if (object == NULL || object->dead || is_ending(object))
 		return FOS_REVOKED;
 	*out = object;
 	return FOS_OK;
@@ -59,6 +161,8 @@ struct core_ref core_object_ref(const struct core *core, const struct object *ob
 							 .epoch = core->config.epoch,
 							 .serial = object->serial};
 }
+
+/* ------------------------------------------------------------------ killing */
 
 static void kill_memory(struct core *core, struct object *object)
 {
@@ -81,34 +185,123 @@ static void kill_request(struct core *core, struct object *object)
 	core_registry_object_end(core, object);
 }
 
-void core_object_kill(struct core *core, struct object *object)
+void core_object_disown(struct object *object)
+{
+	list_remove(&object->of_maker);
+	if (object->session != NULL && !object->dead)
+		object->session->child_count--;
+	object->session = NULL;
+	object->notice = false;
+}
+
+/* From here on no one finds it; its maker gets the quota back now, a peer when it is told. */
+static void mark(struct core *core, struct object *object)
+{
+	list_remove(&object->of_maker);
+	if (object->charged != NULL) {
+		object->charged->usage.objects--;
+		object->charged = NULL;
+	} else if (object->session != NULL) {
+		object->session->child_count--;
+		object->notice = true;
+		list_push(&object->session->gone, &object->of_maker);
+		core_session_dirty(core, object->session);
+	}
+	object->dead = true;
+	object->pins++;
+}
+
+/* The next one of the tree below root, a parent before its children; NULL: that was all. */
+static struct object *walk(const struct object *root, struct object *at)
+{
+	if (!list_empty(&at->children))
+		return LIST_FIRST(&at->children, struct object, of_parent);
+	while (at != root && at->of_parent.next == &at->parent->children)
+		at = at->parent;
+	return at != root ? BASE_CONTAINER(at->of_parent.next, struct object, of_parent) : NULL;
+}
+
+/* All are marked before anything is told of any of them: what that sets off finds none alive, and
+ * while the pins are on none is freed. */
+void core_object_kill(struct core *core, struct object *object, enum fos_gone why)
 {
 	if (object->dead)
 		return;
-	object->dead = true;
-	object->busy++; /* stays while it is being taken apart */
-	object->process->usage.objects--;
-	list_remove(&object->of_process);
-	if (object->kind == FOS_MEMORY)
-		kill_memory(core, object);
-	else
-		kill_request(core, object);
-	object->process = NULL;
-	object->busy--;
+	struct object *first = NULL, **last = &first;
+	for (struct object *at = object; at != NULL; at = walk(object, at)) {
+		if (at->dead)
+			continue;
+		mark(core, at);
+		at->next = NULL;
+		*last = at;
+		last = &at->next;
+	}
+	for (struct object *at = first, *next; at != NULL; at = next) {
+		next = at->next;
+		if (at->kind == FOS_MEMORY)
+			kill_memory(core, at);
+		else
+			kill_request(core, at);
+		core_watch_object_end(core, at, why);
+		if (at->tracked)
+			core_tracked_object_end(core, at);
+		at->process = NULL;
+		core_object_unpin(core, at);
+	}
+}
+
+/* ------------------------------------------------------------------ what is left of it */
+
+void core_object_opened(struct object *object, uint32_t count)
+{
+	for (; object != NULL; object = object->parent)
+		object->open += count;
+}
+
+void core_object_closed(struct object *object, uint32_t count)
+{
+	for (; object != NULL; object = object->parent)
+		object->open -= count;
+}
+
+void core_object_busy(struct object *object)
+{
+	object->slices++;
+	for (; object != NULL; object = object->parent)
+		object->busy++;
+}
+
+void core_object_idle(struct object *object, uint32_t count)
+{
+	object->slices -= count;
+	for (; object != NULL; object = object->parent)
+		object->busy -= count;
+}
+
+void core_object_unpin(struct core *core, struct object *object)
+{
+	object->pins--;
 	core_object_settle(core, object);
 }
 
+static bool is_over(const struct object *object)
+{
+	return object->pins == 0 && object->deliveries == 0 && object->remains == 0 &&
+		   object->slices == 0 && !object->notice && list_empty(&object->children);
+}
+
+/* Nothing above a living one is dead. */
 void core_object_settle(struct core *core, struct object *object)
 {
-	if (!object->dead || object->busy > 0)
-		return;
-	if (object->kind == FOS_MEMORY && object->memory.revoking != NULL) {
-		struct revoking *revoking = object->memory.revoking;
-		object->memory.revoking = NULL;
-		core_revoking_end(core, revoking);
+	while (object != NULL && object->dead) {
+		struct object *parent = object->parent;
+		if (!list_empty(&object->revokings))
+			core_revokings_settle(core, object);
+		if (is_over(object)) {
+			list_remove(&object->of_parent);
+			core_table_remove(&core->objects, object->handle);
+			core_free(core, object, sizeof *object);
+		}
+		object = parent;
 	}
-	if (object->deliveries > 0)
-		return;
-	core_table_remove(&core->objects, object->handle);
-	core_free(core, object, sizeof *object);
 }

@@ -6,7 +6,8 @@
  *        |--- does not fit -----> consumed, delivered as exception QUOTA
  *        |--- deadline ---------> consumed, delivered as exception TIMED_OUT
  *        '--- revoke, death ----> nothing is delivered
- */
+ *
+ * What arrives at a revtree child of one consumes the base, and so all its children. */
 #include "core/core_internal.h"
 
 fos_status core_once_reserve(struct core *core, struct object *object, uint64_t deadline)
@@ -59,27 +60,30 @@ static void deliver_exception(struct core *core, struct object *object, const st
 	object->process->usage.once--;
 }
 
-/* The object dies with its one delivery under way, which keeps its place. */
+/* The object dies, with all its children, with its one delivery under way, which keeps its place.
+ * `object` is what was invoked, `base` what it is or descends from. */
 static void consume(struct core *core, struct invocation *inv, struct object *object,
-					fos_status status, const struct process *concerned)
+					struct object *base, fos_status status, const struct process *concerned)
 {
 	struct notice why = {.account = &core->house,
 						 .trace = inv != NULL ? inv->trace : 0,
 						 .span = inv != NULL ? inv->span : 0,
 						 .status = status,
 						 .process = concerned};
-	object->deliveries++;
-	give_space_back(object);
+	base->pins++;
+	give_space_back(base);
 	if (inv == NULL || core_deliver(core, inv, object) != FOS_OK)
 		deliver_exception(core, object, &why);
-	core_object_kill(core, object);
-	object->deliveries--;
-	core_object_settle(core, object);
+	core_object_kill(core, base, FOS_GONE_REVOKED);
+	core_object_unpin(core, base);
 }
 
 fos_status core_once_arrive(struct core *core, struct invocation *inv, struct object *object)
 {
-	consume(core, inv, object, FOS_QUOTA, object->process);
+	struct object *base = object;
+	while (base->parent != NULL)
+		base = base->parent;
+	consume(core, inv, object, base, FOS_QUOTA, object->process);
 	core_invocation_drop(core, inv);
 	return FOS_OK;
 }
@@ -87,5 +91,5 @@ fos_status core_once_arrive(struct core *core, struct invocation *inv, struct ob
 void core_once_expired(struct core *core, struct object *object)
 {
 	core->counters.once_expired++;
-	consume(core, NULL, object, FOS_TIMED_OUT, NULL);
+	consume(core, NULL, object, object, FOS_TIMED_OUT, NULL);
 }

@@ -76,6 +76,11 @@ void *core_alloc_reserved(struct core *core, size_t size)
 	return block;
 }
 
+void *core_alloc_kept(struct core *core, size_t size)
+{
+	return take(core, size, true);
+}
+
 void core_free(struct core *core, void *block, size_t size)
 {
 	unsigned number = class_of(size);

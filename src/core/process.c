@@ -1,16 +1,21 @@
 /* Processes: attached, calling, dead. */
 #include "core/core_internal.h"
 
-struct process *core_process_find(const struct core *core, uint32_t serial)
+static struct process *find(const struct hash *hash, uint32_t serial)
 {
 	/* The table is not changed; its buckets are lists that need a writable head elsewhere. */
-	struct list *bucket = core_hash_bucket((struct hash *)&core->processes, serial);
+	struct list *bucket = core_hash_bucket((struct hash *)hash, serial);
 	for (struct list *at = bucket->next; at != bucket; at = at->next) {
 		struct process *process = BASE_CONTAINER(at, struct process, hash);
 		if (process->serial == serial)
 			return process;
 	}
 	return NULL;
+}
+
+struct process *core_process_find(const struct core *core, uint32_t serial)
+{
+	return find(&core->processes, serial);
 }
 
 static void end_output(struct core *core, uint32_t serial, const char *reason)
@@ -61,7 +66,8 @@ static struct process *new_process(struct core *core)
 	memset(process->segments, 0, segments_size(core));
 	struct list *lists[] = {&process->hash,    &process->objects,  &process->copies,
 							&process->askings, &process->outgoing, &process->revokings,
-							&process->waiters};
+							&process->waiters, &process->lendings, &process->presences,
+							&process->remains};
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		list_init(lists[i]);
 	core_account_init(&process->account, process);
@@ -145,6 +151,9 @@ static const handler handlers[] = {
 	HANDLER(CAP_REVOKE, cap_revoke),
 	HANDLER(REGISTRY_GET, registry_get),
 	HANDLER(REGISTRY_SET, registry_set),
+	HANDLER(CAP_REVTREE, cap_revtree),
+	HANDLER(MONITOR_RECEIVE, monitor_receive),
+	HANDLER(MONITOR_DELEGATE, monitor_delegate),
 #undef HANDLER
 };
 
@@ -169,14 +178,15 @@ void core_process_call(struct core *core, const struct core_event *event)
 /* Nobody waits on this channel any more (NULL: on none). */
 static void forget_callers(struct process *process, const struct channel *channel)
 {
-#define FORGET(list_name, type)                                                                 \
+#define FORGET(list_name, type, link)                                                           \
 	for (struct list *at = process->list_name.next; at != &process->list_name; at = at->next) { \
-		struct caller *caller = &BASE_CONTAINER(at, struct type, of_process)->caller;           \
+		struct caller *caller = &BASE_CONTAINER(at, struct type, link)->caller;                 \
 		if (channel == NULL || caller->channel == channel)                                      \
 			caller->channel = NULL;                                                             \
 	}
-	FORGET(copies, copy)
-	FORGET(revokings, revoking)
+	FORGET(copies, copy, of_process)
+	FORGET(revokings, revoking, of_asker)
+	FORGET(lendings, lending, of_process)
 #undef FORGET
 }
 
@@ -193,6 +203,18 @@ static void end_askings(struct core *core, struct process *process, const struct
 	}
 }
 
+/* That the Process let go of the delivery does not mean that its device did: whoever drains waits
+ * for the Process's exit. What stays is charged to it as an object. */
+static void leave_unfinished(struct process *process, struct object *object)
+{
+	object->remains++;
+	core_object_opened(object, 1);
+	if (!list_empty(&object->of_remains))
+		return;
+	list_push(&process->remains, &object->of_remains);
+	process->usage.objects++;
+}
+
 /* Requests made on it die, its open deliveries fail in the Process's name. */
 static void end_channel(struct core *core, struct channel *channel, struct account *account)
 {
@@ -200,10 +222,13 @@ static void end_channel(struct core *core, struct channel *channel, struct accou
 	struct process *process = channel->process;
 	channel->ending = true;
 	while (!list_empty(&channel->objects))
-		core_object_kill(core, LIST_FIRST(&channel->objects, struct object, request.of_channel));
-	while (!list_empty(&channel->deliveries))
-		core_delivery_fail(core, LIST_FIRST(&channel->deliveries, struct delivery, of_channel),
-						   account, FOS_PEER_LOST, detail, sizeof detail - 1);
+		core_object_kill(core, LIST_FIRST(&channel->objects, struct object, request.of_channel),
+						 FOS_GONE_MAKER);
+	struct delivery *delivery;
+	while ((delivery = LIST_FIRST(&channel->deliveries, struct delivery, of_channel)) != NULL) {
+		leave_unfinished(process, delivery->object);
+		core_delivery_fail(core, delivery, account, FOS_PEER_LOST, detail, sizeof detail - 1);
+	}
 	list_remove(&channel->ready);
 	process->channels[channel->number] = NULL;
 	core_free(core, channel, sizeof *channel);
@@ -240,6 +265,14 @@ static void end_asked(struct core *core, struct process *process)
 	}
 }
 
+static void free_process(struct core *core, struct process *process)
+{
+	core->process_count--;
+	core_free(core, process, sizeof *process);
+}
+
+/* One that left deliveries unfinished keeps its place among the Processes until it is free, so that
+ * what is left behind is bounded. */
 void core_process_gone(struct core *core, uint32_t serial)
 {
 	struct process *process = core_process_find(core, serial);
@@ -252,22 +285,41 @@ void core_process_gone(struct core *core, uint32_t serial)
 		if (process->channels[i] != NULL)
 			end_channel(core, process->channels[i], &core->house);
 	}
-	while (!list_empty(&process->objects))
-		core_object_kill(core, LIST_FIRST(&process->objects, struct object, of_process));
-	/* Objects that wait for slices wait for them alone. */
-	while (!list_empty(&process->revokings)) {
-		struct revoking *revoking = LIST_FIRST(&process->revokings, struct revoking, of_process);
-		revoking->object->memory.revoking = NULL;
-		core_revoking_end(core, revoking);
-	}
+	struct object *object;
+	while ((object = LIST_FIRST(&process->objects, struct object, of_maker)) != NULL)
+		core_object_kill(core, object, FOS_GONE_MAKER);
+	core_revokings_process_end(core, process);
+	core_lendings_process_end(core, process);
+	core_watch_process_end(core, process);
 	core_space_end(core, process);
+	/* Behind all that it asked its peers for. */
+	core_presences_process_end(core, process);
 	core_table_end(core, &process->deliveries);
 	list_remove(&process->hash);
-	core->process_count--;
 	core->counters.processes_ended++;
 	core_free(core, process->channels, channels_size(core));
 	core_free(core, process->segments, segments_size(core));
-	core_free(core, process, sizeof *process);
+	if (list_empty(&process->remains))
+		free_process(core, process);
+	else
+		list_push(core_hash_bucket(&core->leaving, serial), &process->hash);
+}
+
+void core_process_free(struct core *core, uint32_t serial)
+{
+	core_process_gone(core, serial);
+	struct process *process = find(&core->leaving, serial);
+	if (process == NULL)
+		return;
+	struct object *object;
+	while ((object = LIST_FIRST(&process->remains, struct object, of_remains)) != NULL) {
+		list_remove(&object->of_remains);
+		core_object_closed(object, object->remains);
+		object->remains = 0;
+		core_object_settle(core, object);
+	}
+	list_remove(&process->hash);
+	free_process(core, process);
 }
 
 bool core_process_usage(const struct core *core, uint32_t serial, struct core_usage *out)

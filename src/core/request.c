@@ -32,7 +32,7 @@ void core_call_request_create(struct core *core, struct caller *caller, const ui
 	if (status == FOS_OK) {
 		core_complete_cap(core, caller, cap);
 	} else {
-		core_object_kill(core, object);
+		core_object_kill(core, object, FOS_GONE_NOT);
 		core_complete(core, caller, status);
 	}
 }
@@ -45,7 +45,9 @@ void core_call_request_refine(struct core *core, struct caller *caller, const ui
 	struct built built;
 	struct value *value = NULL;
 	wire_call_tail(bytes, &tail);
-	fos_status status = core_args_build_call(core, process, &tail.args, &built);
+	fos_status status = FOS_INVALID;
+	if (call->revocable || !call->tracked)
+		status = core_args_build_call(core, process, &tail.args, &built);
 	if (status != FOS_OK) {
 		core_complete(core, caller, status);
 		return;
@@ -55,6 +57,9 @@ void core_call_request_refine(struct core *core, struct caller *caller, const ui
 		status = FOS_NO_CAP;
 	else
 		status = core_args_refine(core, base, &built.call, &value);
-	core_complete_value(core, caller, status, value);
+	if (status == FOS_OK && call->revocable)
+		core_child_make(core, caller, value, call->tracked);
+	else
+		core_complete_value(core, caller, status, value);
 	core_args_release(core, &built);
 }

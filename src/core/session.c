@@ -59,7 +59,7 @@ void core_session_break(struct core *core, struct session *session, const char *
 /* struct fos_message_counters has one counter for each message, in the order of their numbers. */
 static void count(struct fos_message_counters *counters, uint8_t type, uint64_t add)
 {
-	_Static_assert(sizeof *counters == WIRE_MESSAGE_TYPE_REGISTRY * sizeof(uint64_t),
+	_Static_assert(sizeof *counters == WIRE_MESSAGE_TYPE_NONE * sizeof(uint64_t),
 				   "a counter a message");
 	uint64_t value;
 	char *at = (char *)counters + (type - 1u) * sizeof value;
@@ -205,6 +205,55 @@ static void send_copies(struct core *core, struct session *session)
 	}
 }
 
+static void send_cleanup(struct core *core, struct session *session)
+{
+	struct session_class *class = &session->classes[WIRE_CLASS_CLEANUP];
+	struct cleanup *cleanup;
+	while (class->credits > 0 &&
+		   (cleanup = LIST_FIRST(&class->queue, struct cleanup, link)) != NULL) {
+		list_remove(&cleanup->link);
+		switch ((enum cleanup_kind)cleanup->kind) {
+		case CLEANUP_CHILD:
+		case CLEANUP_TAKE_BACK:
+			core_lending_send(core, session, BASE_CONTAINER(cleanup, struct lending, cleanup));
+			break;
+		case CLEANUP_REVOKE:
+			core_revoking_send(core, session, BASE_CONTAINER(cleanup, struct revoking, cleanup));
+			break;
+		case CLEANUP_PROCESS_GONE:
+			core_presence_send(core, session, BASE_CONTAINER(cleanup, struct presence, cleanup));
+			break;
+		case CLEANUP_WATCH:
+		case CLEANUP_UNWATCH:
+			core_watch_send(core, session, cleanup);
+			break;
+		}
+	}
+}
+
+void core_session_cleanup(struct core *core, struct session *session, struct cleanup *cleanup,
+						  enum cleanup_kind kind)
+{
+	cleanup->kind = (uint8_t)kind;
+	list_push(&session->classes[WIRE_CLASS_CLEANUP].queue, &cleanup->link);
+	core_session_dirty(core, session);
+}
+
+/* What deaths set off in numbers: so much now, the rest in steps of its own. */
+static void tell(struct core *core, struct session *session)
+{
+	unsigned portion = core_children_tell(core, session, NOTICE_PORTION);
+	portion = core_watch_tell(core, session, portion);
+	if (portion == 0 && list_empty(&session->later))
+		list_push(&core->later, &session->later);
+}
+
+void core_sessions_resume(struct core *core)
+{
+	while (!list_empty(&core->later))
+		core_session_dirty(core, BASE_CONTAINER(list_pop(&core->later), struct session, later));
+}
+
 static bool must_return_credits(const struct session *session)
 {
 	for (unsigned i = 0; i < WIRE_CLASS_ANSWER; i++) {
@@ -218,6 +267,8 @@ void core_session_run(struct core *core, struct session *session)
 {
 	if (session->ending)
 		return;
+	tell(core, session);
+	send_cleanup(core, session);
 	send_invocations(core, session, WIRE_CLASS_ERROR);
 	send_invocations(core, session, WIRE_CLASS_INVOKE);
 	if (session->tell_registry && session->classes[WIRE_CLASS_REFERENCE].credits > 0)
@@ -305,6 +356,48 @@ static void dispatch(struct core *core, struct session *session, const uint8_t *
 	case WIRE_MESSAGE_TYPE_REGISTRY:
 		core_receive_registry(core, session, bytes);
 		break;
+	case WIRE_MESSAGE_TYPE_CHILD:
+		core_receive_child(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_CHILD_DONE:
+		core_receive_child_done(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_REVOKE:
+		core_receive_revoke(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_REVOKE_DONE:
+		core_receive_revoke_done(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_PROCESS_GONE:
+		core_receive_process_gone(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_CHILD_GONE:
+		core_receive_child_gone(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_WATCH:
+		core_receive_watch(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_FIRED:
+		core_receive_fired(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_UNWATCH:
+		core_receive_unwatch(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_HOLD:
+		core_receive_hold(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_HELD:
+		core_receive_held(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_RELEASE:
+		core_receive_release(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_PASSED:
+		core_receive_passed(core, session, bytes);
+		break;
+	case WIRE_MESSAGE_TYPE_NONE:
+		core_receive_none(core, session, bytes);
+		break;
 	}
 }
 
@@ -372,10 +465,12 @@ void core_session_beat(struct core *core, struct session *session)
 
 static void init_lists(struct session *session)
 {
-	struct list *lists[] = {&session->hash,  &session->all,      &session->dirty,
-							&session->asks,  &session->turns,    &session->outgoing,
-							&session->asked, &session->incoming, &session->waiters,
-							&session->parks};
+	struct list *lists[] = {&session->hash,      &session->all,       &session->dirty,
+							&session->asks,      &session->turns,     &session->outgoing,
+							&session->asked,     &session->incoming,  &session->waiters,
+							&session->parks,     &session->children,  &session->gone,
+							&session->lendings,  &session->presences, &session->asked_revokings,
+							&session->revokings, &session->later};
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		list_init(lists[i]);
 	for (unsigned i = 0; i < WIRE_CLASS_COUNT; i++) {
@@ -395,6 +490,9 @@ static void refuse(struct core *core, uint32_t node, const char *reason)
 
 void core_session_up(struct core *core, uint32_t node, uint64_t epoch)
 {
+	struct session *old = core_session_find(core, node);
+	if (old != NULL)
+		old->rebooted = old->epoch != epoch;
 	core_session_gone(core, node);
 	if (core->session_count == core->config.limits.sessions) {
 		refuse(core, node, "too many sessions");
@@ -442,11 +540,23 @@ void core_session_gone(struct core *core, uint32_t node)
 	core_outgoing_session_end(core, session);
 	core_incoming_session_end(core, session);
 	core_copies_session_end(core, session);
-	for (unsigned i = 0; i < WIRE_CLASS_COUNT; i++) {
-		fail_all(core, &session->classes[i].flight, FOS_OUTCOME_UNKNOWN);
-		fail_all(core, &session->classes[i].queue, FOS_PEER_LOST);
+	static const enum wire_class with_invocations[] = {WIRE_CLASS_INVOKE, WIRE_CLASS_ERROR};
+	for (unsigned i = 0; i < BASE_COUNT(with_invocations); i++) {
+		struct session_class *class = &session->classes[with_invocations[i]];
+		fail_all(core, &class->flight, FOS_OUTCOME_UNKNOWN);
+		fail_all(core, &class->queue, FOS_PEER_LOST);
 	}
 	core_park_session_end(core, session);
+	core_revokings_session_end(core, session);
+	core_lendings_session_end(core, session);
+	core_tracked_session_end(core, session);
+	core_watch_session_end(core, session);
+	core_presences_session_end(core, session);
+	core_children_session_end(core, session);
 	core_account_end(core, &session->account);
+	/* Its own children that died with others of them wanted to tell it. */
+	list_remove(&session->dirty);
+	list_remove(&session->later);
+	BASE_ASSERT(list_empty(&session->classes[WIRE_CLASS_CLEANUP].queue));
 	core_free(core, session, sizeof *session);
 }

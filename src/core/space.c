@@ -108,17 +108,24 @@ static bool reachable(struct core *core, const struct core_ref *ref)
 	return core_session_to(core, ref, &session) == FOS_OK;
 }
 
-/* What only the object's own Process learns. */
+/* What only the object's own Process learns, and what only its maker does. */
 static void tell_own(struct core *core, const struct process *process, const struct value *value,
 					 struct wire_answer_info *info)
 {
 	struct object *object;
-	if (value->ref.node != core->config.node ||
-		core_object_find(core, &value->ref, &object) != FOS_OK || object->process != process)
+	if (value->ref.node != core->config.node) {
+		const struct lending *lending = core_lending_find(core, &value->ref);
+		info->revocable = lending != NULL && lending->process == process;
+		return;
+	}
+	if (core_object_find(core, &value->ref, &object) != FOS_OK)
+		return;
+	info->revocable = object->charged == process;
+	if (object->process != process)
 		return;
 	info->own = true;
 	if (object->kind == FOS_REQUEST) {
-		info->open_deliveries = object->deliveries;
+		info->open_deliveries = object->open;
 	} else {
 		info->segment = object->memory.segment + 1;
 		info->offset = object->memory.offset + value->offset;

@@ -105,6 +105,9 @@ static void run(struct core *core, struct timer *timer)
 	case TIMER_ASKING:
 		core_asking_end(core, BASE_CONTAINER(timer, struct asking, timer), FOS_TIMED_OUT);
 		break;
+	case TIMER_REVOKING:
+		core_revoking_end(core, BASE_CONTAINER(timer, struct revoking, timer), FOS_TIMED_OUT);
+		break;
 	case TIMER_HEARTBEAT:
 		core_session_beat(core, BASE_CONTAINER(timer, struct session, timer));
 		break;
@@ -122,5 +125,7 @@ void core_timers_run(struct core *core)
 
 uint64_t core_deadline(const struct core *core)
 {
+	if (!list_empty(&core->later))
+		return core->now;
 	return core->timers != NULL ? core->timers->when : UINT64_MAX;
 }

@@ -54,6 +54,15 @@ struct value *core_value_request(struct core *core, const struct core_ref *ref,
 	return value;
 }
 
+struct value *core_value_like(struct core *core, const struct value *value,
+							  const struct core_ref *ref, bool tracked)
+{
+	(void)tracked;
+	if (value->kind == FOS_MEMORY)
+		return core_value_memory(core, ref, value->offset, value->length, value->rights);
+	return core_value_request(core, ref, core_bundle_hold(value->bundle));
+}
+
 /* ------------------------------------------------------------------ release, by a worklist */
 
 static void drop_value(struct value *value, struct value **work)

@@ -141,6 +141,8 @@ static void put_entry(struct line *line, const struct wire_entry *e)
 			e->kind == FOS_MEMORY ? "memory" : "request", e->node, e->epoch, e->index, e->serial);
 	if (e->kind == FOS_MEMORY)
 		put(line, " [%" PRIu64 "+%" PRIu64 ") rights %u", e->offset, e->length, e->rights);
+	if (e->tracked)
+		put(line, " tracked");
 	if (e->on_error != 0)
 		put(line, " on_error #%u", e->on_error);
 }

@@ -33,9 +33,12 @@
 	X(CAP_KEEP, cap_keep, 12, NONE, "let a delivered slot outlive its delivery")            \
 	X(CAP_INFO, cap_info, 13, NONE, "what a slot holds")                                    \
 	X(CAP_IS_SAME, cap_is_same, 14, NONE, "whether two slots name one object")              \
-	X(CAP_REVOKE, cap_revoke, 15, NONE, "kill an own object")                               \
+	X(CAP_REVOKE, cap_revoke, 15, NONE, "kill an own object or child and what descends")    \
 	X(REGISTRY_GET, registry_get, 16, NONE, "the registry's Request for this principal")    \
-	X(REGISTRY_SET, registry_set, 17, NONE, "make a Request the cluster's registry")
+	X(REGISTRY_SET, registry_set, 17, NONE, "make a Request the cluster's registry")        \
+	X(CAP_REVTREE, cap_revtree, 18, NONE, "a separately revocable child, at the owner")     \
+	X(MONITOR_RECEIVE, monitor_receive, 19, NONE, "tell when a capability became invalid")  \
+	X(MONITOR_DELEGATE, monitor_delegate, 20, NONE, "tell when no one else holds it")
 
 #define WIRE_CALL_NULL(F)
 #define WIRE_CALL_MEMORY_CREATE(F) \
@@ -46,7 +49,8 @@
 	F(u64, dst, ANY) F(u64, src, ANY) F(u64, delivery, ANY) F(u64, trace, ANY) F(u64, time, ANY)
 #define WIRE_CALL_REQUEST_CREATE(F) \
 	F(u64, handler, ANY) F(u64, deadline, ANY) F(u32, once, BOOL) F(u32, zero, ZERO)
-#define WIRE_CALL_REQUEST_REFINE(F) F(u64, cap, ANY)
+/* revocable: the result is a new revtree child; tracked: and a tracked one. */
+#define WIRE_CALL_REQUEST_REFINE(F) F(u64, cap, ANY) F(u32, revocable, BOOL) F(u32, tracked, BOOL)
 #define WIRE_CALL_REQUEST_INVOKE(F) \
 	F(u64, cap, ANY) F(u64, delivery, ANY) F(u64, trace, ANY) F(u64, time, ANY)
 #define WIRE_CALL_CONTINUE(F) \
@@ -57,17 +61,24 @@
 #define WIRE_CALL_CAP_KEEP(F)     F(u64, cap, ANY)
 #define WIRE_CALL_CAP_INFO(F)     F(u64, cap, ANY)
 #define WIRE_CALL_CAP_IS_SAME(F)  F(u64, a, ANY) F(u64, b, ANY)
-#define WIRE_CALL_CAP_REVOKE(F)   F(u64, cap, ANY)
+/* drain: wait until nothing that was begun through it is left; time: for that, 0: the default. */
+#define WIRE_CALL_CAP_REVOKE(F) \
+	F(u64, cap, ANY) F(u64, time, ANY) F(u32, drain, BOOL) F(u32, zero, ZERO)
 /* other: 0, or a slot: the answer waits until the registry is another object than what it holds. */
 #define WIRE_CALL_REGISTRY_GET(F) F(u64, time, ANY) F(u64, other, ANY)
 #define WIRE_CALL_REGISTRY_SET(F) F(u64, cap, ANY)
+#define WIRE_CALL_CAP_REVTREE(F)  F(u64, cap, ANY) F(u32, tracked, BOOL) F(u32, zero, ZERO)
+/* Each is completed once, by MONITORED: when it fires, or when it was refused. */
+#define WIRE_CALL_MONITOR_RECEIVE(F)  F(u64, cap, ANY)
+#define WIRE_CALL_MONITOR_DELEGATE(F) F(u64, cap, ANY)
 
 /* ------------------------------------------------------------------ what the Controller answers
  * Header: struct wire_record; its cookie is the call's. */
 #define WIRE_ANSWERS(X)                                 \
 	X(COMPLETION, completion, 64, NONE, "a call's end") \
 	X(INFO, info, 65, NONE, "the end of cap_info")      \
-	X(DELIVERY, delivery, 66, PARTS, "an invocation of a Request of this Process")
+	X(DELIVERY, delivery, 66, PARTS, "an invocation of a Request of this Process") \
+	X(MONITORED, monitored, 67, NONE, "a monitor's end")
 
 #define WIRE_ANSWER_COMPLETION(F) F(u64, cap, ANY) F(u32, status, STATUS) F(u32, same, BOOL)
 /* segment: one more than the own segment's number; 0 where the Memory is not over the own arena */
@@ -75,7 +86,8 @@
 	F(u64, offset, ANY)                                                                         \
 	F(u64, length, ANY) F(u32, status, STATUS) F(u32, node, ANY) F(u32, segment, ANY)           \
 		F(u32, open_deliveries, ANY) F(u8, kind, MAX(2)) F(u8, rights, MAX(3)) F(u8, own, BOOL) \
-			F(u8, once, BOOL) F(u8, reachable, BOOL) F(u8, zero8, ZERO) F(u16, zero16, ZERO)
+			F(u8, once, BOOL) F(u8, reachable, BOOL) F(u8, revocable, BOOL) F(u8, tracked, BOOL)    \
+				F(u8, zero8, ZERO)
 /* tail: range_count struct wire_range, cap_count struct wire_delivered, if `exception` a struct
  * wire_exception followed by its detail (padded to 8), then the ranges' bytes (padded to 8).
  * Ranges are sorted by offset, disjoint and not adjacent; capabilities sorted by index. */
@@ -83,6 +95,9 @@
 	F(u64, delivery, MIN1)                                                                   \
 	F(u64, trace, ANY) F(u64, span, ANY) F(u64, time_left, ANY) F(u32, imm_bytes, MAX(8192)) \
 		F(u16, range_count, MAX(96)) F(u8, cap_count, MAX(32)) F(u8, exception, BOOL)
+
+/* gone: enum fos_gone. */
+#define WIRE_ANSWER_MONITORED(F) F(u32, status, STATUS) F(u32, gone, MAX(5))
 
 /* ------------------------------------------------------------------ classes of messages
  * X(NAME, number, credits): handling a message creates only messages of higher classes; the
@@ -109,7 +124,21 @@
 	X(DATA_STOP, data_stop, 8, ANSWER, CONTROL, NONE, "the destination refuses further slices") \
 	X(CREDIT, credit, 9, ANSWER, CONTROL, NONE, "credits back, when nothing else carries them") \
 	X(HEARTBEAT, heartbeat, 10, ANSWER, CONTROL, NONE, "alive; echoes the peer's count")        \
-	X(REGISTRY, registry, 11, REFERENCE, CONTROL, NONE, "where the registry's Request is")
+	X(REGISTRY, registry, 11, REFERENCE, CONTROL, NONE, "where the registry's Request is")      \
+	X(CHILD, child, 12, CLEANUP, CONTROL, NONE, "make a revtree child of an object of yours")   \
+	X(CHILD_DONE, child_done, 13, ANSWER, CONTROL, NONE, "the child, or why there is none")     \
+	X(REVOKE, revoke, 14, CLEANUP, CONTROL, NONE, "kill a child and what descends from it")     \
+	X(REVOKE_DONE, revoke_done, 15, ANSWER, CONTROL, NONE, "it is dead, and drained if asked")  \
+	X(PROCESS_GONE, process_gone, 16, CLEANUP, CONTROL, NONE, "kill the children it made")      \
+	X(CHILD_GONE, child_gone, 17, ANSWER, CONTROL, NONE, "a child of yours died otherwise")     \
+	X(WATCH, watch, 18, CLEANUP, CONTROL, NONE, "tell when an object of yours dies")            \
+	X(FIRED, fired, 19, ANSWER, CONTROL, NONE, "the watched object died, and why")              \
+	X(UNWATCH, unwatch, 20, CLEANUP, CONTROL, NONE, "no one waits for it any more")             \
+	X(HOLD, hold, 21, REFERENCE, CONTROL, NONE, "a tracked child is held here")                 \
+	X(HELD, held, 22, ANSWER, CONTROL, NONE, "the registration of a HOLD, or its refusal")      \
+	X(RELEASE, release, 23, REFERENCE, CONTROL, NONE, "a tracked child is held here no more")   \
+	X(PASSED, passed, 24, ANSWER, CONTROL, NONE, "tracked references that came are registered") \
+	X(NONE, none, 25, ANSWER, CONTROL, NONE, "no one holds the tracked child any more")
 
 /* Capabilities in ARGS of COPY: FOS_NEXT is `then`, WIRE_COPY_DST and WIRE_COPY_SRC the two sides.
  */
@@ -149,11 +178,49 @@
 #define WIRE_MESSAGE_HEARTBEAT(F) F(u64, count, ANY) F(u64, echo, ANY)
 #define WIRE_MESSAGE_REGISTRY(F) \
 	F(u64, epoch, ANY) F(u64, serial, ANY) F(u64, version, ANY) F(u32, node, ANY) F(u32, index, ANY)
+/* call: the asker's number, in the answer. The named object's owner is who is asked; process: the
+ * maker's serial at the asker. */
+#define WIRE_MESSAGE_CHILD(F)                                                     \
+	F(u64, call, ANY)                                                             \
+	F(u64, epoch, ANY) F(u64, serial, ANY) F(u32, index, ANY) F(u32, process, ANY) \
+		F(u8, tracked, BOOL) F(u8, zero8, ZERO) F(u16, zero16, ZERO) F(u32, zero, ZERO)
+#define WIRE_MESSAGE_CHILD_DONE(F) \
+	F(u64, call, ANY) F(u64, serial, ANY) F(u32, index, ANY) F(u32, status, STATUS)
+#define WIRE_MESSAGE_REVOKE(F)                                                        \
+	F(u64, call, ANY)                                                                 \
+	F(u64, epoch, ANY) F(u64, serial, ANY) F(u64, time_left, ANY) F(u32, index, ANY)   \
+		F(u32, process, ANY) F(u8, drain, BOOL) F(u8, zero8, ZERO) F(u16, zero16, ZERO) \
+			F(u32, zero, ZERO)
+#define WIRE_MESSAGE_REVOKE_DONE(F)  F(u64, call, ANY) F(u32, status, STATUS) F(u32, zero, ZERO)
+#define WIRE_MESSAGE_PROCESS_GONE(F) F(u32, process, ANY) F(u32, zero, ZERO)
+#define WIRE_MESSAGE_CHILD_GONE(F)   F(u64, serial, ANY) F(u32, index, ANY) F(u32, zero, ZERO)
+/* monitor: the watcher's number, in FIRED and UNWATCH. gone: enum fos_gone. */
+#define WIRE_MESSAGE_WATCH(F) \
+	F(u64, monitor, ANY)      \
+	F(u64, epoch, ANY) F(u64, serial, ANY) F(u32, index, ANY) F(u32, process, ANY)
+#define WIRE_MESSAGE_FIRED(F)   F(u64, monitor, ANY) F(u32, gone, MAX(5)) F(u32, zero, ZERO)
+#define WIRE_MESSAGE_UNWATCH(F) F(u64, monitor, ANY)
+/* number: of the registration, counted by the child's owner. PASSED: `count` entries of this ref
+ * in messages have become registered holdings of the sender of PASSED, the newest by `number`; 0:
+ * they were not kept. NONE: when `number` registrations were made, no one but the maker's node was
+ * left. */
+#define WIRE_MESSAGE_HOLD(F) \
+	F(u64, epoch, ANY) F(u64, serial, ANY) F(u32, index, ANY) F(u32, zero, ZERO)
+#define WIRE_MESSAGE_HELD(F) \
+	F(u64, serial, ANY) F(u64, number, ANY) F(u32, index, ANY) F(u32, status, STATUS)
+#define WIRE_MESSAGE_RELEASE(F) WIRE_MESSAGE_HOLD(F)
+#define WIRE_MESSAGE_PASSED(F)                                                     \
+	F(u64, epoch, ANY)                                                             \
+	F(u64, serial, ANY) F(u64, number, ANY) F(u32, node, ANY) F(u32, index, ANY)    \
+		F(u32, count, MIN1) F(u32, zero, ZERO)
+#define WIRE_MESSAGE_NONE(F) \
+	F(u64, serial, ANY) F(u64, number, ANY) F(u32, index, ANY) F(u32, zero, ZERO)
 
 /* ------------------------------------------------------------------ the attach dialogue
  * One SOCK_SEQPACKET packet each. Header: struct wire_record (cookie 0). ATTACH first; then
- * CHANNEL, SEGMENT and CLOSE as often as wanted, one at a time: the answer comes before the next
- * is sent. Answers carry descriptors as ancillary data: OPENED a memfd with the two rings and two
+ * CHANNEL, SEGMENT, CLOSE and DEVICE as often as wanted, one at a time: the answer comes before the
+ * next is sent. DEVICE carries one descriptor: a description of its own of a file whose flock the
+ * Process holds as long as it may do I/O on the device behind it. Answers carry descriptors as ancillary data: OPENED a memfd with the two rings and two
  * doorbells, an eventfd that the Process writes and a descriptor that it only reads (8 bytes a
  * ring; a pipe's end, for whoever shares an eventfd can make its other writers block); MAPPED a
  * memfd. A refusal carries none. */
@@ -165,7 +232,9 @@
 	X(SEGMENT, segment, 132, NONE, "a segment of arena, please")              \
 	X(MAPPED, mapped, 133, NONE, "a segment's descriptor")                    \
 	X(CLOSE, close, 134, NONE, "a channel is not used any more")              \
-	X(CLOSED, closed, 135, NONE, "the channel is gone")
+	X(CLOSED, closed, 135, NONE, "the channel is gone")                       \
+	X(DEVICE, device, 136, NONE, "a device is held, by this file's lock")     \
+	X(DEVICE_DONE, device_done, 137, NONE, "its lock will be waited for")
 
 #define WIRE_ATTACH_ATTACH(F) F(u32, version, ANY) F(u32, zero, ZERO) F(label, label, LABEL)
 #define WIRE_ATTACH_ATTACHED(F)                                                      \
@@ -178,5 +247,7 @@
 #define WIRE_ATTACH_MAPPED(F)  F(u32, status, STATUS) F(u32, segment, ANY) F(u64, length, ANY)
 #define WIRE_ATTACH_CLOSE(F)   F(u32, channel, ANY) F(u32, zero, ZERO)
 #define WIRE_ATTACH_CLOSED(F)  F(u32, status, STATUS) F(u32, zero, ZERO)
+#define WIRE_ATTACH_DEVICE(F)
+#define WIRE_ATTACH_DEVICE_DONE(F) F(u32, status, STATUS) F(u32, zero, ZERO)
 
 #endif

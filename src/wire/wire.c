@@ -167,13 +167,13 @@ static bool check_call_entry(const struct wire_call_entry *e, unsigned number, u
 
 static bool check_entry(const struct wire_entry *e, unsigned number, unsigned count)
 {
-	if (e->zero != 0 || (number == 0) != (e->kind == 0))
+	if (e->tracked > 1 || e->zero8 != 0 || e->zero16 != 0 || (number == 0) != (e->kind == 0))
 		return false;
 	if (e->kind != FOS_MEMORY && (e->offset | e->length | e->rights) != 0)
 		return false;
 	switch (e->kind) {
 	case 0:
-		return (e->epoch | e->serial | e->node | e->index) == 0 &&
+		return (e->epoch | e->serial | e->node | e->index | e->tracked) == 0 &&
 			   value_fits(e->on_error, 0, count);
 	case FOS_REQUEST:
 		return value_fits(e->on_error, number, count);

@@ -11,7 +11,7 @@
 
 #include "wire/table.h"
 
-enum { WIRE_VERSION = 2, WIRE_MESSAGE_MAX = 320 * 1024, WIRE_RECORD_MAX = 64 * 1024 };
+enum { WIRE_VERSION = 3, WIRE_MESSAGE_MAX = 320 * 1024, WIRE_RECORD_MAX = 64 * 1024 };
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 			   "the wire is little endian, as is the host");
 
@@ -134,7 +134,9 @@ struct wire_entry { /* a capability by value */
 	uint8_t kind;   /* enum fos_kind; 0: entry 0 of a message, which has only arguments */
 	uint8_t rights; /* Memory */
 	uint16_t on_error;
-	uint32_t zero;
+	uint8_t tracked; /* of a tracked revtree child */
+	uint8_t zero8;
+	uint16_t zero16;
 };
 
 struct wire_range {

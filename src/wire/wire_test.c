@@ -222,7 +222,7 @@ static bool takes_call(const struct call_table *t)
 
 static void rules_of_call_entries(void **state)
 {
-	assert_memory_equal(&good_call, call_request_refine_bytes + 24, sizeof good_call);
+	assert_memory_equal(&good_call, call_request_refine_bytes + 32, sizeof good_call);
 	assert_true(CALL_WITH((void)0));
 	assert_false(CALL_WITH(t.entries[0].kind = WIRE_ENTRY_SLOT));
 	assert_false(CALL_WITH(t.entries[0].cap = 1));
@@ -351,7 +351,12 @@ static void rules_of_message_entries(void **state)
 	assert_false(MESSAGE_WITH(t.entries[1].length = 0));
 	assert_false(MESSAGE_WITH(t.entries[1].offset = UINT64_MAX - 4));
 	assert_true(MESSAGE_WITH(t.entries[1].offset = UINT64_MAX - 5));
-	assert_false(MESSAGE_WITH(t.entries[1].zero = 1));
+	assert_true(MESSAGE_WITH(t.entries[1].tracked = 1));
+	assert_false(MESSAGE_WITH(t.entries[1].tracked = 2));
+	assert_false(MESSAGE_WITH(t.entries[0].tracked = 1));
+	assert_true(MESSAGE_WITH(t.entries[2].tracked = 1));
+	assert_false(MESSAGE_WITH(t.entries[1].zero8 = 1));
+	assert_false(MESSAGE_WITH(t.entries[1].zero16 = 1));
 	assert_false(MESSAGE_WITH(t.entries[2].length = 1));
 	assert_false(MESSAGE_WITH(t.entries[2].offset = 1));
 	assert_false(MESSAGE_WITH(t.entries[2].rights = 1));
@@ -564,11 +569,12 @@ static void lines_read_well(void **state)
 	EXPECT_RECORD(call_null, "null cookie=0x807060504030201");
 	EXPECT_RECORD(call_fail, "fail cookie=0x807060504030201 delivery=0x1716151413121110 "
 							 "status=DEVICE length=5 \"wrong\"");
-	EXPECT_RECORD(call_request_refine,
-				  "request_refine cookie=0x807060504030201 cap=0x1716151413121110 "
-				  "{#0 call on_error #1 imm[64+5] cap[0]=#2 cap[1]=#3; #1 slot 0x55; "
-				  "#2 refine 0x66 on_error #1 imm[72+6] cap[0]=#1; "
-				  "#3 diminish 0x77 [16+32) drop 1}");
+	EXPECT_RECORD(
+		call_request_refine,
+		"request_refine cookie=0x807060504030201 cap=0x1716151413121110 revocable=1 tracked=1 "
+		"{#0 call on_error #1 imm[64+5] cap[0]=#2 cap[1]=#3; #1 slot 0x55; "
+		"#2 refine 0x66 on_error #1 imm[72+6] cap[0]=#1; "
+		"#3 diminish 0x77 [16+32) drop 1}");
 	EXPECT_RECORD(answer_delivery,
 				  "delivery cookie=0x807060504030201 delivery=0x1716151413121110 "
 				  "trace=0x2726252423222120 span=0x3736353433323130 time_left=0x4746454443424140 "
