@@ -134,8 +134,9 @@ static bool choose_addresses(struct cluster *cluster)
 	return ok;
 }
 
-/* A directory that nobody else can have prepared for us: made now, or ours alone. */
-static bool make_dir(const char *path, bool ours)
+/* A directory that nobody else can have prepared for us: made now, or ours without the `forbidden`
+ * modes; 0: whatever is there. */
+static bool make_dir(const char *path, mode_t forbidden)
 {
 	struct stat st;
 	if (mkdir(path, 0700) == 0)
@@ -144,13 +145,14 @@ static bool make_dir(const char *path, bool ours)
 		complain("cannot make the directory %s: %s", path, strerror(errno));
 		return false;
 	}
-	if (!ours)
+	if (forbidden == 0)
 		return true;
 	if (lstat(path, &st) != 0)
 		return mkdir(path, 0700) == 0; /* its owner has just removed it */
-	if (S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 077) == 0)
+	if (S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & forbidden) == 0)
 		return true;
-	complain("%s is there already and is not a directory of this user alone: remove it", path);
+	complain("%s is there already and is open to others or not a directory of this user: remove it",
+			 path);
 	return false;
 }
 
@@ -207,11 +209,11 @@ int cluster_lock(const struct cluster *cluster)
 	runtime_root(root, sizeof root);
 	/* The last cluster that goes takes the directories along, perhaps just between our steps. */
 	for (int tries = 0; tries < 100; tries++) {
-		if (!make_dir(root, true))
+		if (!make_dir(root, 022))
 			return -1;
 		if (mkdir(cluster->dir, 0700) != 0 && errno == ENOENT)
 			continue;
-		if (!make_dir(cluster->dir, true))
+		if (!make_dir(cluster->dir, 077))
 			return -1;
 		int fd = open(cluster->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (fd < 0 && errno == ENOENT)
@@ -236,18 +238,22 @@ bool cluster_create(struct cluster *cluster)
 	char path[PATH_LEN * 2], key[PATH_LEN * 2];
 	char root[PATH_LEN / 4];
 
+	/* What was there before and is refused is not ours to remove. */
+	const bool own_data = cluster->own_data;
+	cluster->own_data = false;
 	runtime_root(root, sizeof root);
-	if (!choose_addresses(cluster) || !make_dir(root, true) || !make_dir(cluster->dir, true) ||
-		!make_dir(cluster->data, cluster->own_data))
+	if (!choose_addresses(cluster) || !make_dir(root, 022) || !make_dir(cluster->dir, 077) ||
+		!make_dir(cluster->data, own_data ? 077 : 0))
 		return false;
+	cluster->own_data = own_data;
 	for (unsigned i = 0; i < cluster->node_count; i++) {
 		format(path, sizeof path, "%s/%s", cluster->dir, cluster->nodes[i].name);
-		if (!make_dir(path, true))
+		if (!make_dir(path, 077))
 			return false;
 	}
 	for (unsigned i = 0; i < 2; i++) {
 		format(path, sizeof path, "%s/%s", cluster->data, i == 0 ? "volumes" : "metadata");
-		if (!make_dir(path, cluster->own_data))
+		if (!make_dir(path, cluster->own_data ? 077 : 0))
 			return false;
 	}
 	format(key, sizeof key, "%s/key", cluster->dir);
@@ -255,23 +261,29 @@ bool cluster_create(struct cluster *cluster)
 	return write_key(key) && write_cluster_file(cluster, path, key);
 }
 
-/* Removes a directory of ours and what is in it: at most two levels, files only below. */
-static void remove_tree(const char *path, int depth)
+/* Removes a directory of ours and what is in it, `depth` levels below it at most. One that another
+ * has put there, or a link, stays as it is. */
+static void remove_tree(int at, const char *path, int depth)
 {
-	DIR *dir = opendir(path);
 	struct dirent *entry;
-	if (!dir)
+	struct stat st;
+	int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	bool ours = fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid();
+	DIR *dir = ours ? fdopendir(fd) : NULL;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
 		return;
+	}
 	while ((entry = readdir(dir))) {
-		char child[PATH_LEN * 2];
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
-		format(child, sizeof child, "%s/%s", path, entry->d_name);
-		if (unlink(child) != 0 && errno == EISDIR && depth > 0)
-			remove_tree(child, depth - 1);
+		if (unlinkat(fd, entry->d_name, 0) != 0 && errno == EISDIR && depth > 0)
+			remove_tree(fd, entry->d_name, depth - 1);
 	}
 	closedir(dir);
-	rmdir(path);
+	unlinkat(at, path, AT_REMOVEDIR);
 }
 
 void cluster_remove(const struct cluster *cluster)
@@ -279,10 +291,10 @@ void cluster_remove(const struct cluster *cluster)
 	char root[PATH_LEN / 4];
 
 	runtime_root(root, sizeof root);
-	remove_tree(cluster->dir, 2);
+	remove_tree(AT_FDCWD, cluster->dir, 2);
 	rmdir(root); /* stays while there are other clusters */
 	if (cluster->own_data)
-		remove_tree(cluster->data, 3);
+		remove_tree(AT_FDCWD, cluster->data, 3);
 }
 
 /* ------------------------------------------------------------------ reading a cluster file */

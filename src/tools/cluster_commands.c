@@ -286,6 +286,28 @@ static bool job_path(char *out, size_t size)
 	return false;
 }
 
+/* Lets the job look at its options, before anything is started for it. 0, or the exit status. */
+static int check_job(const struct run_options *options)
+{
+	char path[PATH_LEN * 2], *own[] = {(char *)(uintptr_t) "--check-options"};
+	int status;
+
+	if (!job_path(path, sizeof path))
+		return 1;
+	char **argv = job_arguments(options, own, 1);
+	pid_t child = argv ? fork() : -1;
+	if (child == 0) {
+		execv(path, argv);
+		_exit(127);
+	}
+	free(argv);
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status)) {
+		complain("the job's options could not be checked");
+		return 1;
+	}
+	return WEXITSTATUS(status);
+}
+
 /* Where the recorders and interfaces are, as the job's options; the strings live in `text`. */
 static unsigned job_sources(const struct cluster *cluster,
 							char text[2 * NODES_MAX][PATH_LEN + NAME_LEN + 16],
@@ -350,7 +372,10 @@ static int run_job(const struct cluster *cluster, const struct run_options *opti
 		return 128 + interrupted;
 	if (!waited)
 		return 1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	complain("the job was ended by signal %d, %s", WTERMSIG(status), strsignal(WTERMSIG(status)));
+	return 128 + WTERMSIG(status);
 }
 
 static int run_help(void)
@@ -424,7 +449,7 @@ int command_run(int argc, char **argv)
 		complain("no memory");
 		return 1;
 	}
-	int status = take_own_options(argc, argv, &options) ? 0 : 2;
+	int status = take_own_options(argc, argv, &options) ? check_job(&options) : 2;
 	if (status == 0) {
 		catch_interrupts();
 		format(name, sizeof name, "%s", options.name ? options.name : DEFAULT_CLUSTER);
