@@ -338,6 +338,12 @@ struct ailment {
 	bool is_node; /* its Controller comes first */
 };
 
+static bool is_cut_off(verifier *v, fos_cap cap)
+{
+	fos_cap_information info;
+	return cap != FOS_CAP_NONE && fos_cap_info(v->ch, cap, &info) == FOS_OK && !info.reachable;
+}
+
 /* What is wrong with a service, as far as can be seen from here; NULL: nothing. */
 static const struct ailment *wrong_with(verifier *v, fos_cap registry, const char *name,
 										fos_cap cap)
@@ -345,8 +351,7 @@ static const struct ailment *wrong_with(verifier *v, fos_cap registry, const cha
 	static const struct ailment cut_off = {"'s node cannot be reached", "restart", true};
 	static const struct ailment gone = {" is gone", "start", false};
 	static const struct ailment silent = {" does not answer", "restart", false};
-	fos_cap_information info;
-	if (cap != FOS_CAP_NONE && fos_cap_info(v->ch, cap, &info) == FOS_OK && !info.reachable)
+	if (is_cut_off(v, cap))
 		return &cut_off;
 	if (registry == FOS_CAP_NONE)
 		return NULL;
@@ -356,7 +361,8 @@ static const struct ailment *wrong_with(verifier *v, fos_cap registry, const cha
 	if (status == FOS_OK && !answers(v, root))
 		found = &silent;
 	drop(v, &root);
-	return found;
+	/* The registry may have heard of a node's end before us. */
+	return found != NULL && is_cut_off(v, cap) ? &cut_off : found;
 }
 
 /* "; blk is gone (fractos start storage/blk)"; returns how long it is, however much had room. */
