@@ -32,10 +32,8 @@ static uint64_t now_ns(void)
 static uint64_t invokes_sent(struct cluster *cluster)
 {
 	uint64_t sum = 0;
-	/* The tables are at most 100 ms old and always written before a Controller sleeps. */
-	nanosleep(&(struct timespec){.tv_nsec = 150000000}, NULL);
 	for (int i = 0; i < cluster->node_count; i++) {
-		const fos_recorder *recorder = cluster_recorder(cluster, i);
+		const fos_recorder *recorder = cluster_recorder_now(cluster, i);
 		sum += recorder->counters.sent.invoke;
 		munmap((void *)(uintptr_t)recorder, sizeof *recorder);
 	}
@@ -196,15 +194,11 @@ static void ends_copies_of_the_dead(void **state)
 		fos_cap from = worker_find(site.ch, 1), to = worker_find(site.ch, 2);
 		assert_int_equal(worker_call(site.ch, from, WORKER_BLANK, BYTES, NULL, &src), FOS_OK);
 		assert_int_equal(worker_call(site.ch, to, WORKER_BLANK, BYTES, NULL, &dst), FOS_OK);
-		pid_t killer = fork();
-		if (killer == 0) {
-			nanosleep(&(struct timespec){.tv_nsec = 5000000 + round * 8000000}, NULL);
-			_exit(kill(site.workers[victim], SIGKILL) == 0 ? 0 : 1);
-		}
+		assert_int_equal(worker_call(site.ch, from, WORKER_FILL, 1, NULL, NULL), FOS_OK);
+		worker_strike(site.ch, to, (uint64_t)round * (BYTES / 16), site.workers[victim], SIGKILL);
 		fos_status status = fos_memory_copy(site.ch, dst, src, NULL, NULL);
 		assert_true(status == FOS_REVOKED || status == FOS_PEER_LOST ||
 					status == FOS_OUTCOME_UNKNOWN);
-		assert_int_equal(waitpid(killer, NULL, 0), killer);
 		for (int node = 0; node < 3; node++) { /* a Process's death is no node's */
 			const fos_recorder *recorder = cluster_recorder(&site.cluster, node);
 			assert_int_equal(recorder->counters.sessions_ended, 0);
@@ -234,10 +228,11 @@ static void stops_in_the_middle_of_a_copy(void **state)
 	fos_cap from = worker_find(site.ch, 1), to = worker_find(site.ch, 2);
 	assert_int_equal(worker_call(site.ch, from, WORKER_BLANK, BYTES, NULL, &src), FOS_OK);
 	assert_int_equal(worker_call(site.ch, to, WORKER_BLANK, BYTES, NULL, &dst), FOS_OK);
+	assert_int_equal(worker_call(site.ch, from, WORKER_FILL, 1, NULL, NULL), FOS_OK);
+	worker_strike(site.ch, to, BYTES / 16, site.cluster.pids[1], SIGTERM);
 	assert_int_equal(fos_memory_copy_async(site.ch, dst, src, NULL, NULL, on_copied, &answer),
 					 FOS_OK);
-	nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
-	assert_int_equal(cluster_end(&site.cluster, 1, SIGTERM), 0);
+	assert_int_equal(cluster_end(&site.cluster, 1, 0), 0); /* by the worker */
 	await(site.ch, &answer);
 	assert_true(answer.status == FOS_PEER_LOST || answer.status == FOS_OUTCOME_UNKNOWN);
 	assert_int_equal(waitpid(site.workers[1], NULL, 0), site.workers[1]);
@@ -466,7 +461,7 @@ static void weathers_a_storm(void **state)
 	bool restarted = false;
 	for (unsigned seed = 100; now_ns() - begin < STORM_MS * (SECOND / 1000); seed++) {
 		int victim = (int)base_random_below(&random, HAMMERS);
-		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL); /* the storm's pace */
 		if (!restarted && now_ns() - begin > STORM_MS / 2 * (SECOND / 1000)) {
 			restarted = true;
 			victim = 2;

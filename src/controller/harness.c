@@ -359,6 +359,26 @@ const fos_recorder *cluster_recorder(const struct cluster *cluster, int node)
 	return map;
 }
 
+const fos_recorder *cluster_recorder_now(const struct cluster *cluster, int node)
+{
+	struct mini m;
+	struct timespec time;
+	const fos_recorder *recorder = cluster_recorder(cluster, node);
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	uint64_t begin = (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+	mini_open(&m, cluster_socket(cluster, node), "look");
+	assert_int_equal(mini_null(&m), FOS_OK);
+	mini_close(&m);
+	/* They are written within 100 ms, or before the Controller sleeps; shared memory tells nobody.
+	 */
+	for (uint64_t end = now_ms() + PATIENCE_MS; now_ms() < end; pause_ms(1))
+		if (__atomic_load_n(&recorder->written, __ATOMIC_ACQUIRE) > begin &&
+			__atomic_load_n(&recorder->version, __ATOMIC_ACQUIRE) % 2 == 0)
+			return recorder;
+	fail_msg("n%d does not write its recorder", node);
+	return recorder;
+}
+
 static int links_up(const struct cluster *cluster, int node)
 {
 	const fos_recorder *recorder = cluster_recorder(cluster, node);

@@ -49,6 +49,9 @@ bool cluster_logged(const struct cluster *cluster, int node, const char *text);
 void cluster_print_log(const struct cluster *cluster, int node);
 /* The node's flight recorder, mapped for reading; the caller unmaps. */
 const fos_recorder *cluster_recorder(const struct cluster *cluster, int node);
+/* The same, with tables that hold all that happened before the call: a Controller that has nothing
+ * to do does not write them, so it is given something to do. */
+const fos_recorder *cluster_recorder_now(const struct cluster *cluster, int node);
 /* Waits until every running node has a session with all other running ones. */
 void cluster_connected(struct cluster *cluster);
 void file_write(const char *path, const char *text, unsigned mode);

@@ -1,6 +1,7 @@
 /* Working Processes for the tests of a cluster; see worker.h. */
 #include "controller/worker.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -142,9 +144,24 @@ static void make_memory(fos_channel *ch, struct worker *w, uint64_t length, bool
 	must(fos_alloc(fos_channel_process(ch), length, 64, &bytes), "alloc");
 	w->bytes = bytes;
 	w->length = length;
-	for (uint64_t i = 0; i < length; i++)
-		w->bytes[i] = blank ? 0 : pattern(i);
+	if (blank)
+		memset(bytes, 0, length);
+	for (uint64_t i = 0; !blank && i < length; i++)
+		w->bytes[i] = pattern(i);
 	must(fos_memory_create(ch, bytes, length, FOS_READ | FOS_WRITE, out), "memory");
+}
+
+/* The Controller writes the bytes: memory gives no event, so it is looked at all the time. */
+static void strike(const struct worker *w, const struct worker_args *in)
+{
+	const volatile uint8_t *byte = w->bytes + in->value;
+	const time_t end = time(NULL) + 5;
+	if (in->value >= w->length)
+		return;
+	while (*byte == 0 && time(NULL) < end)
+		sched_yield();
+	if (*byte != 0)
+		kill((pid_t)in->pid, (int)in->signal);
 }
 
 static fos_handled on_work(fos_channel *ch, const fos_delivery *d, void *arg)
@@ -177,6 +194,12 @@ static fos_handled on_work(fos_channel *ch, const fos_delivery *d, void *arg)
 	case WORKER_STEP:
 		result = (counter != NULL ? *counter : 0) + 1;
 		break;
+	case WORKER_FILL:
+		memset(w->bytes, (int)in->value, w->length);
+		break;
+	case WORKER_STRIKE:
+		strike(w, in);
+		return FOS_FINISH;
 	default:
 		must(fos_fail(ch, d->id, FOS_INVALID, "unknown work"), "fail");
 		return FOS_FINISH_LATER;
@@ -292,4 +315,14 @@ fos_status worker_call(fos_channel *ch, fos_cap worker, uint64_t op, uint64_t ar
 	}
 	fos_reply_release(ch, &reply);
 	return status;
+}
+
+void worker_strike(fos_channel *ch, fos_cap worker, uint64_t offset, pid_t pid, int signal)
+{
+	const struct worker_args in = {
+		.op = WORKER_STRIKE, .value = offset, .pid = pid, .signal = signal};
+	fos_args args;
+	fos_args_init(&args);
+	fos_args_imm(&args, FOS_CALL, FOS_ARG, &in, sizeof in);
+	assert_int_equal(fos_request_invoke(ch, worker, &args, NULL), FOS_OK);
 }

@@ -271,11 +271,14 @@ static double cpu_seconds(void)
 		   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-/* As the daemon waits: armed, then asleep. Returns how often it woke. */
-static unsigned sleep_through(struct node *nodes, uint32_t count, uint64_t ns)
+/* As the daemon waits: armed, then asleep; until a counter (NULL: none) has come to a value, or the
+ * time is over. Returns how often it woke. */
+static unsigned sleep_until(struct node *nodes, uint32_t count, uint64_t ns,
+							const uint64_t *counter, uint64_t value)
 {
 	unsigned wakes = 0;
-	for (uint64_t stop_at = clock_now() + ns; clock_now() < stop_at;) {
+	for (uint64_t stop_at = clock_now() + ns;
+		 clock_now() < stop_at && (counter == NULL || *counter != value);) {
 		struct pollfd fds[NODES];
 		uint64_t now = clock_now(), until = stop_at;
 		bool armed = true;
@@ -287,11 +290,16 @@ static unsigned sleep_through(struct node *nodes, uint32_t count, uint64_t ns)
 		for (uint32_t i = 0; i < count; i++)
 			armed = net_arm(nodes[i].net) && armed;
 		now = clock_now();
-		if (armed && until > now)
+		if (armed && until > now && (counter == NULL || *counter != value))
 			poll(fds, count, (int)((until - now + MS - 1) / MS));
 		wakes++;
 	}
 	return wakes;
+}
+
+static unsigned sleep_through(struct node *nodes, uint32_t count, uint64_t ns)
+{
+	return sleep_until(nodes, count, ns, NULL, 0);
 }
 
 /* ------------------------------------------------------------------ tests: sessions */
@@ -1120,7 +1128,7 @@ static void test_idle_sleeps_and_wakes(void **state)
 	send_numbered(&nodes[0], 2, NET_CONTROL, 0, 8);
 	for (uint64_t n = 0; n < 100; n++)
 		send_numbered(&nodes[1], 1, NET_BULK, n, 300000);
-	sleep_through(nodes, 2, 300u * MS);
+	sleep_until(nodes, 2, 5000ull * MS, &nodes[0].messages, 100);
 	assert_int_equal(nodes[0].messages, 100);
 	assert_int_equal(nodes[1].messages, 1);
 	net_end(nodes[0].net, 2, "test");
