@@ -50,6 +50,7 @@ enum {
 	FOS_NEST_MAX = 16,     /* depth of capabilities bound in capabilities */
 	FOS_REVTREE_MAX = 16,  /* depth of revtree children below an object */
 	FOS_DETAIL_MAX = 2048, /* bytes of an exception's detail */
+	FOS_DEVICES_MAX = 8,   /* devices that a Process registers */
 	FOS_LABEL_MAX = 32     /* bytes of a Process's label, with the final zero */
 };
 
@@ -102,6 +103,14 @@ fos_process *fos_channel_process(fos_channel *channel);
  * Neither looked at nor freed here: calls under way, which end with the channel, tell its end.
  * Returns NULL where four keys are in use. On the channel's thread. */
 void **fos_channel_place(fos_channel *channel, const void *key);
+
+/* Says that this Process does I/O on a device, or file, only as long as `fd` or what shares its
+ * description is open, and that it holds the exclusive flock() of it (see flock(2)). What a
+ * Process that died left to its devices counts as over when that lock is free, so that
+ * fos_cap_drain() can tell when blocks may be used for something else. `fd` is borrowed during the
+ * call. Any thread; blocks for a round trip. INVALID: no lock is held on it; QUOTA: more than
+ * FOS_DEVICES_MAX of this Process; DEVICE: it cannot be opened again; CONTROLLER_LOST. */
+FOS_CHECKED fos_status fos_device_held(fos_process *process, int fd);
 
 /* ------------------------------------------------------------------ arena */
 
@@ -243,10 +252,12 @@ typedef struct fos_cap_information {
 	bool once;       /* Request: ONCE */
 	bool reachable;  /* the owner's Controller has a living session with ours (or is ours) and
 						the epoch is the current one */
+	bool revocable;  /* this Process made it, or this revtree child, and may revoke it */
+	bool tracked;    /* a tracked revtree child */
 	uint32_t node;   /* the owner's node number */
 	uint64_t length; /* Memory */
 	void *ptr;       /* own Memory: first byte, else NULL */
-	uint32_t open_deliveries; /* own Request: deliveries not finished */
+	uint32_t open_deliveries; /* own Request: deliveries not finished, children's included */
 } fos_cap_information;
 
 typedef struct fos_result {
@@ -316,6 +327,15 @@ FOS_CHECKED fos_status fos_request_refine(fos_channel *ch, fos_cap request, cons
 FOS_CHECKED fos_status fos_request_refine_async(fos_channel *ch, fos_cap request,
 												const fos_args *args, fos_done done, void *arg);
 
+/* The same as a revtree child of its own, in one message: fos_cap_create_revtree() of what
+ * fos_request_refine() gives. Errors of both. */
+FOS_CHECKED fos_status fos_request_refine_revocable(fos_channel *ch, fos_cap request,
+													const fos_args *args, unsigned flags,
+													fos_cap *out);
+FOS_CHECKED fos_status fos_request_refine_revocable_async(fos_channel *ch, fos_cap request,
+														  const fos_args *args, unsigned flags,
+														  fos_done done, void *arg);
+
 /* Invokes a Request, one way. Completes when the own Controller has taken it; what fails later is
  * told to on_error. args and options may be NULL. */
 FOS_CHECKED fos_status fos_request_invoke(fos_channel *ch, fos_cap request, const fos_args *args,
@@ -348,10 +368,38 @@ FOS_CHECKED fos_status fos_cap_info(fos_channel *ch, fos_cap cap, fos_cap_inform
 FOS_CHECKED fos_status fos_cap_info_async(fos_channel *ch, fos_cap cap, fos_done done, void *arg);
 /* Whether two slots name the same object, whatever is bound or diminished. */
 FOS_CHECKED fos_status fos_cap_is_same(fos_channel *ch, fos_cap a, fos_cap b, bool *out);
-/* Kills an object of this Process: when it returns OK no delivery is made through it any more, and
- * no byte is read from it or written to it. DENIED: made by another. */
+
+enum { FOS_TRACKED = 1 }; /* flags of a revtree child */
+/* A child of what `cap` names, with the same bounds or arguments, that this Process can revoke
+ * alone, whoever made `cap`; made at the owner (one message there and one back where that is
+ * another node). It is charged as an object of this Process and dies with it, with what it was
+ * made from, and with the session to the owner. A child of a ONCE Request uses up that Request.
+ * FOS_TRACKED: fos_monitor_delegate() can be set on it. INVALID: more than FOS_REVTREE_MAX deep,
+ * unknown flags; QUOTA; NO_CAP; REVOKED, STALE, PEER_LOST. */
+FOS_CHECKED fos_status fos_cap_create_revtree(fos_channel *ch, fos_cap cap, unsigned flags,
+											  fos_cap *out);
+FOS_CHECKED fos_status fos_cap_create_revtree_async(fos_channel *ch, fos_cap cap, unsigned flags,
+													fos_done done, void *arg);
+
+/* Kills an object or revtree child that this Process made, with all children that descend from it.
+ * When it returns OK no delivery is made through any of them any more, and no byte is read from
+ * them or written to them. It does not wait for those who hold it, and returns in bounded time
+ * whatever they and the network do. NO_CAP; DENIED: made by another; REVOKED: it was dead already;
+ * STALE: the owner's Controller is another one now, and it died with the old one; OUTCOME_UNKNOWN:
+ * the owner cannot be reached: its children end with the session there, when the owner sees it; an
+ * object that is its own node's is never unknown; QUOTA: too many calls of this kind wait. */
 FOS_CHECKED fos_status fos_cap_revoke(fos_channel *ch, fos_cap cap);
 FOS_CHECKED fos_status fos_cap_revoke_async(fos_channel *ch, fos_cap cap, fos_done done, void *arg);
+/* The same, and waits until every delivery that was made through any of them is finished, or its
+ * provider has exited and its devices work for it no longer (fos_device_held()): then what they
+ * worked on may be used for something else. At most `time` ns (0: the cluster's default). May be
+ * called again, also for what is dead already, whoever killed it and in whichever session. OK:
+ * dead, and nothing of it is open; TIMED_OUT: dead, but not drained; otherwise as
+ * fos_cap_revoke(). The blocking form on the channel of the deliveries waits for what it keeps from
+ * being handled: drain own Requests asynchronously. */
+FOS_CHECKED fos_status fos_cap_drain(fos_channel *ch, fos_cap cap, uint64_t time);
+FOS_CHECKED fos_status fos_cap_drain_async(fos_channel *ch, fos_cap cap, uint64_t time,
+										   fos_done done, void *arg);
 
 /* Round trip to the own Controller. */
 FOS_CHECKED fos_status fos_null(fos_channel *ch);

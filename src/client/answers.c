@@ -53,6 +53,8 @@ static void read_info(fos_channel *ch, const struct wire_answer_info *answer, fo
 		.own = answer->own,
 		.once = answer->once,
 		.reachable = answer->reachable,
+		.revocable = answer->revocable,
+		.tracked = answer->tracked,
 		.node = answer->node,
 		.length = answer->length,
 		.ptr = client_arena_pointer(ch->process, answer->segment, answer->offset),
@@ -74,7 +76,9 @@ static void read_completion(fos_channel *ch, const struct wire_record *record, f
 /* What the library itself has to learn from a call's end. */
 static void follow_up(fos_channel *ch, const struct client_call *call, const fos_result *result)
 {
-	if (call->type == WIRE_CALL_TYPE_CAP_REVOKE && result->status == FOS_OK)
+	/* TIMED_OUT: dead, but not drained. */
+	if (call->type == WIRE_CALL_TYPE_CAP_REVOKE &&
+		(result->status == FOS_OK || result->status == FOS_TIMED_OUT))
 		client_handler_forget(ch, call->extra);
 	if (call->type != WIRE_CALL_TYPE_REQUEST_CREATE)
 		return;

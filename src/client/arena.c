@@ -188,7 +188,7 @@ static fos_status add_segment(fos_process *process, uint64_t length)
 	struct client_block *block = new_block(NULL, length);
 	if (block == NULL)
 		return FOS_QUOTA;
-	fos_status status = client_ask(process, &ask, sizeof ask, WIRE_ATTACH_TYPE_MAPPED, &mapped,
+	fos_status status = client_ask(process, &ask, sizeof ask, -1, WIRE_ATTACH_TYPE_MAPPED, &mapped,
 								   sizeof mapped, &fd, 1);
 	if (status != FOS_OK)
 		goto free_block;

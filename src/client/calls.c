@@ -182,8 +182,8 @@ fos_status fos_request_create(fos_channel *ch, fos_handler handler, void *arg,
 	return await_cap(ch, publish(ch), &waiter, out);
 }
 
-fos_status fos_request_refine_async(fos_channel *ch, fos_cap request, const fos_args *args,
-									fos_done done, void *arg)
+static fos_status refine(fos_channel *ch, fos_cap request, const fos_args *args, bool revocable,
+						 bool tracked, fos_done done, void *arg)
 {
 	struct wire_call_request_refine *call;
 	struct client_plan plan;
@@ -194,9 +194,16 @@ fos_status fos_request_refine_async(fos_channel *ch, fos_cap request, const fos_
 	if (status != FOS_OK || !(call = BEGIN_WITH(ch, REQUEST_REFINE, call, &plan, done, arg)))
 		return status;
 	call->cap = cap;
-	call->revocable = call->tracked = 0;
+	call->revocable = revocable;
+	call->tracked = tracked;
 	client_args_encode(args, &plan, call + 1);
 	return publish(ch);
+}
+
+fos_status fos_request_refine_async(fos_channel *ch, fos_cap request, const fos_args *args,
+									fos_done done, void *arg)
+{
+	return refine(ch, request, args, false, false, done, arg);
 }
 
 fos_status fos_request_refine(fos_channel *ch, fos_cap request, const fos_args *args, fos_cap *out)
@@ -204,6 +211,24 @@ fos_status fos_request_refine(fos_channel *ch, fos_cap request, const fos_args *
 	struct client_waiter waiter = {0};
 	return await_cap(ch, fos_request_refine_async(ch, request, args, client_wake, &waiter), &waiter,
 					 out);
+}
+
+fos_status fos_request_refine_revocable_async(fos_channel *ch, fos_cap request,
+											  const fos_args *args, unsigned flags, fos_done done,
+											  void *arg)
+{
+	if (flags & ~(unsigned)FOS_TRACKED)
+		return FOS_INVALID;
+	return refine(ch, request, args, true, (flags & FOS_TRACKED) != 0, done, arg);
+}
+
+fos_status fos_request_refine_revocable(fos_channel *ch, fos_cap request, const fos_args *args,
+										unsigned flags, fos_cap *out)
+{
+	struct client_waiter waiter = {0};
+	return await_cap(
+		ch, fos_request_refine_revocable_async(ch, request, args, flags, client_wake, &waiter),
+		&waiter, out);
 }
 
 fos_status fos_request_invoke_async(fos_channel *ch, fos_cap request, const fos_args *args,
@@ -361,7 +386,30 @@ fos_status fos_cap_is_same(fos_channel *ch, fos_cap a, fos_cap b, bool *out)
 	return status;
 }
 
-fos_status fos_cap_revoke_async(fos_channel *ch, fos_cap cap, fos_done done, void *arg)
+fos_status fos_cap_create_revtree_async(fos_channel *ch, fos_cap cap, unsigned flags, fos_done done,
+										void *arg)
+{
+	struct wire_call_cap_revtree *call;
+	fos_status status;
+	if (flags & ~(unsigned)FOS_TRACKED)
+		return FOS_INVALID;
+	if (!(call = BEGIN(ch, CAP_REVTREE, call, done, arg)))
+		return status;
+	call->cap = cap;
+	call->tracked = (flags & FOS_TRACKED) != 0;
+	call->zero = 0;
+	return publish(ch);
+}
+
+fos_status fos_cap_create_revtree(fos_channel *ch, fos_cap cap, unsigned flags, fos_cap *out)
+{
+	struct client_waiter waiter = {0};
+	return await_cap(ch, fos_cap_create_revtree_async(ch, cap, flags, client_wake, &waiter),
+					 &waiter, out);
+}
+
+static fos_status revoke(fos_channel *ch, fos_cap cap, bool drain, uint64_t time, fos_done done,
+						 void *arg)
 {
 	struct wire_call_cap_revoke *call;
 	fos_status status;
@@ -370,15 +418,33 @@ fos_status fos_cap_revoke_async(fos_channel *ch, fos_cap cap, fos_done done, voi
 	if (call == NULL)
 		return status;
 	call->cap = cap;
-	call->time = 0;
-	call->drain = call->zero = 0;
+	call->time = time;
+	call->drain = drain;
+	call->zero = 0;
 	return publish(ch);
+}
+
+fos_status fos_cap_revoke_async(fos_channel *ch, fos_cap cap, fos_done done, void *arg)
+{
+	return revoke(ch, cap, false, 0, done, arg);
 }
 
 fos_status fos_cap_revoke(fos_channel *ch, fos_cap cap)
 {
 	struct client_waiter waiter = {0};
 	return await(ch, fos_cap_revoke_async(ch, cap, client_wake, &waiter), &waiter);
+}
+
+fos_status fos_cap_drain_async(fos_channel *ch, fos_cap cap, uint64_t time, fos_done done,
+							   void *arg)
+{
+	return revoke(ch, cap, true, time, done, arg);
+}
+
+fos_status fos_cap_drain(fos_channel *ch, fos_cap cap, uint64_t time)
+{
+	struct client_waiter waiter = {0};
+	return await(ch, fos_cap_drain_async(ch, cap, time, client_wake, &waiter), &waiter);
 }
 
 /* ------------------------------------------------------------------ the Controller itself */

@@ -178,10 +178,11 @@ static inline bool client_lost(const fos_channel *ch)
 /* The Controller is gone or talks nonsense: over for all channels. */
 void client_lose(fos_process *process);
 
-/* Sends one packet of the attach dialogue and receives its answer, of type `answer`, with exactly
- * fd_count descriptors if its status is OK. The caller holds process->lock. */
-fos_status client_ask(fos_process *process, const void *packet, size_t size, uint16_t answer,
-					  void *out, size_t out_size, int *fds, unsigned fd_count);
+/* Sends one packet of the attach dialogue, with the descriptor `pass` (-1: none), and receives its
+ * answer, of type `answer`, with exactly fd_count descriptors if its status is OK. The caller holds
+ * process->lock. */
+fos_status client_ask(fos_process *process, const void *packet, size_t size, int pass,
+					  uint16_t answer, void *out, size_t out_size, int *fds, unsigned fd_count);
 
 /* ------------------------------------------------------------------ arguments */
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -507,6 +508,40 @@ static void revoked_and_once_handlers_are_forgotten(void **state)
 	stop();
 }
 
+static void children_are_asked_for(void **state)
+{
+	fos_cap request, child;
+	fos_args args;
+	start(NULL);
+	fos_args_init(&args);
+	assert_int_equal(fos_request_create(ch, never, NULL, NULL, &request), FOS_OK);
+	assert_int_equal(fos_cap_create_revtree(ch, request, 2, &child), FOS_INVALID);
+	assert_int_equal(fos_request_refine_revocable(ch, request, &args, 2, &child), FOS_INVALID);
+	assert_int_equal(fos_cap_create_revtree(ch, request, FOS_TRACKED, &child), FOS_OK);
+	assert_true(child != FOS_CAP_NONE && child != request);
+	assert_int_equal(fos_request_refine_revocable(ch, request, &args, FOS_TRACKED, &child), FOS_OK);
+	assert_int_equal(fos_cap_drain(ch, request, 1000), FOS_OK);
+	assert_int_equal(fos_cap_drain(ch, request, 0), FOS_NO_CAP);
+	stop();
+}
+
+static void only_what_is_locked_is_a_device_held(void **state)
+{
+	char path[] = "/tmp/fractos-device-XXXXXX";
+	start(NULL);
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(fos_device_held(process, fd), FOS_INVALID);
+	assert_int_equal(flock(fd, LOCK_SH), 0);
+	assert_int_equal(fos_device_held(process, fd), FOS_INVALID);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_int_equal(fos_device_held(process, fd), FOS_OK);
+	assert_int_equal(fos_device_held(process, 9999), FOS_INVALID);
+	close(fd);
+	unlink(path);
+	stop();
+}
+
 /* ------------------------------------------------------------------ a round trip */
 
 static fos_handled twice(fos_channel *c, const fos_delivery *d, void *arg)
@@ -696,6 +731,8 @@ int main(void)
 		cmocka_unit_test(blocking_calls_keep_deliveries_in_order),
 		cmocka_unit_test(deliveries_show_what_is_bound),
 		cmocka_unit_test(revoked_and_once_handlers_are_forgotten),
+		cmocka_unit_test(children_are_asked_for),
+		cmocka_unit_test(only_what_is_locked_is_a_device_held),
 		cmocka_unit_test(call_brings_results_and_exceptions),
 		cmocka_unit_test(refused_calls_leave_nothing_behind),
 		cmocka_unit_test(mistakes_are_refused_before_the_ring),

@@ -197,6 +197,7 @@ static fos_status carry_out(struct fake *fake, uint32_t number, const uint8_t *b
 	case WIRE_CALL_TYPE_MEMORY_CREATE:
 	case WIRE_CALL_TYPE_MEMORY_DIMINISH:
 	case WIRE_CALL_TYPE_REQUEST_REFINE:
+	case WIRE_CALL_TYPE_CAP_REVTREE:
 		*cap = 100000 + fake->calls;
 		return FOS_OK;
 	case WIRE_CALL_TYPE_REQUEST_CREATE: {
@@ -425,6 +426,12 @@ static void handle_packet(struct fake *fake)
 	case WIRE_ATTACH_TYPE_SEGMENT:
 		answer_segment(fake, (const void *)bytes);
 		break;
+	case WIRE_ATTACH_TYPE_DEVICE: {
+		struct wire_attach_device_done done = {
+			.header = {.size = sizeof done, .type = WIRE_ATTACH_TYPE_DEVICE_DONE}};
+		send_packet(fake, &done, sizeof done, NULL, 0);
+		break;
+	}
 	default: {
 		const struct wire_attach_close *ask = (const void *)bytes;
 		struct wire_attach_closed closed = {

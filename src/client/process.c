@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -138,11 +139,29 @@ static fos_status receive(int socket, void *out, size_t size, int *fds, unsigned
 	return whole ? FOS_OK : FOS_CONTROLLER_LOST;
 }
 
-static fos_status exchange(int socket, const void *packet, size_t size, uint16_t answer, void *out,
-						   size_t out_size, int *fds, unsigned *fd_count)
+/* One packet, with the descriptor `pass` unless that is negative. */
+static bool send_packet(int socket, const void *packet, size_t size, int pass)
 {
-	ssize_t n = send(socket, packet, size, MSG_NOSIGNAL);
-	if (n != (ssize_t)size)
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec iov = {(void *)(uintptr_t)packet, size};
+	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+	if (pass >= 0) {
+		message.msg_control = &control;
+		message.msg_controllen = sizeof control;
+		control.head = (struct cmsghdr){
+			.cmsg_len = CMSG_LEN(sizeof pass), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+		memcpy(CMSG_DATA(&control.head), &pass, sizeof pass);
+	}
+	return sendmsg(socket, &message, MSG_NOSIGNAL) == (ssize_t)size;
+}
+
+static fos_status exchange(int socket, const void *packet, size_t size, int pass, uint16_t answer,
+						   void *out, size_t out_size, int *fds, unsigned *fd_count)
+{
+	if (!send_packet(socket, packet, size, pass))
 		return FOS_CONTROLLER_LOST;
 	fos_status status = receive(socket, out, out_size, fds, fd_count);
 	if (status != FOS_OK)
@@ -158,20 +177,22 @@ static fos_status answer_status(const void *answer)
 	_Static_assert(offsetof(struct wire_attach_opened, status) == sizeof(struct wire_record), "");
 	_Static_assert(offsetof(struct wire_attach_mapped, status) == sizeof(struct wire_record), "");
 	_Static_assert(offsetof(struct wire_attach_closed, status) == sizeof(struct wire_record), "");
+	_Static_assert(offsetof(struct wire_attach_device_done, status) == sizeof(struct wire_record),
+				   "");
 	uint32_t status;
 	memcpy(&status, (const uint8_t *)answer + sizeof(struct wire_record), sizeof status);
 	return (fos_status)status;
 }
 
-fos_status client_ask(fos_process *process, const void *packet, size_t size, uint16_t answer,
-					  void *out, size_t out_size, int *fds, unsigned fd_count)
+fos_status client_ask(fos_process *process, const void *packet, size_t size, int pass,
+					  uint16_t answer, void *out, size_t out_size, int *fds, unsigned fd_count)
 {
 	int got[FDS_MAX] = {-1, -1, -1};
 	unsigned got_count = 0;
 	if (atomic_load(&process->lost))
 		return FOS_CONTROLLER_LOST;
 	fos_status status =
-		exchange(process->socket, packet, size, answer, out, out_size, got, &got_count);
+		exchange(process->socket, packet, size, pass, answer, out, out_size, got, &got_count);
 	bool fair = status == FOS_OK && got_count == (answer_status(out) == FOS_OK ? fd_count : 0);
 	if (!fair) {
 		/* The dialogue is out of step: nothing that follows could be trusted. */
@@ -240,7 +261,7 @@ static fos_status introduce(int socket, const char *path, const char *label,
 		return status;
 	int fds[FDS_MAX];
 	unsigned fd_count = 0;
-	status = exchange(socket, &attach, sizeof attach, WIRE_ATTACH_TYPE_ATTACHED, attached,
+	status = exchange(socket, &attach, sizeof attach, -1, WIRE_ATTACH_TYPE_ATTACHED, attached,
 					  sizeof *attached, fds, &fd_count);
 	close_all(fds, fd_count);
 	if (status != FOS_OK)
@@ -316,6 +337,39 @@ void fos_detach(fos_process *process)
 	free(process);
 }
 
+/* ------------------------------------------------------------------ devices */
+
+/* The Controller needs a description of its own: a lock taken through ours would be ours. */
+static fos_status open_again(int fd, int *out)
+{
+	char path[32];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	*out = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (*out < 0)
+		return errno == ENOENT ? FOS_INVALID : FOS_DEVICE;
+	if (flock(*out, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+		return FOS_OK;
+	close(*out);
+	return FOS_INVALID;
+}
+
+fos_status fos_device_held(fos_process *process, int fd)
+{
+	BASE_ASSERT(process->magic == CLIENT_PROCESS_MAGIC);
+	struct wire_record ask = {.size = sizeof ask, .type = WIRE_ATTACH_TYPE_DEVICE};
+	struct wire_attach_device_done done;
+	int again;
+	fos_status status = open_again(fd, &again);
+	if (status != FOS_OK)
+		return status;
+	pthread_mutex_lock(&process->lock);
+	status = client_ask(process, &ask, sizeof ask, again, WIRE_ATTACH_TYPE_DEVICE_DONE, &done,
+						sizeof done, NULL, 0);
+	pthread_mutex_unlock(&process->lock);
+	close(again);
+	return status;
+}
+
 /* ------------------------------------------------------------------ channels */
 
 static bool watch_fd(fos_channel *ch, int fd, uint32_t events, uint32_t key)
@@ -357,7 +411,7 @@ static fos_status open_channel(fos_process *process, fos_channel *ch)
 	struct wire_record ask = {.size = sizeof ask, .type = WIRE_ATTACH_TYPE_CHANNEL};
 	struct wire_attach_opened opened;
 	int fds[FDS_MAX] = {-1, -1, -1};
-	fos_status status = client_ask(process, &ask, sizeof ask, WIRE_ATTACH_TYPE_OPENED, &opened,
+	fos_status status = client_ask(process, &ask, sizeof ask, -1, WIRE_ATTACH_TYPE_OPENED, &opened,
 								   sizeof opened, fds, 3);
 	if (status != FOS_OK)
 		return status;
@@ -401,8 +455,8 @@ static void tell_closed(fos_process *process, uint32_t number)
 									.channel = number};
 	struct wire_attach_closed closed;
 	/* Whatever the answer: here the channel is over. */
-	(void)!client_ask(process, &ask, sizeof ask, WIRE_ATTACH_TYPE_CLOSED, &closed, sizeof closed,
-					  NULL, 0);
+	(void)!client_ask(process, &ask, sizeof ask, -1, WIRE_ATTACH_TYPE_CLOSED, &closed,
+					  sizeof closed, NULL, 0);
 }
 
 fos_status fos_channel_open(fos_process *process, fos_channel **out)
