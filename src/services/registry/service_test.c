@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -236,29 +237,51 @@ static void test_replaced(void **state)
 	expect_lookup(&f->near, "svc", FOS_OK);
 }
 
-static void *publish_later(void *arg)
+struct patient { /* waits for a name in a thread of its own */
+	struct client *client;
+	const char *name;
+	fos_status status;
+};
+
+static void *wait_for_name(void *arg)
 {
-	struct client *client = arg;
-	nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL); /* that the other waits first */
-	fos_status status = fos_registry_publish(client->ch, "late", client->request);
-	return (void *)(uintptr_t)status;
+	struct patient *patient = arg;
+	fos_cap cap;
+	patient->status = fos_registry_wait(patient->client->ch, patient->name, 10 * SECOND, &cap);
+	return NULL;
+}
+
+/* Until so many calls wait at the registry: it keeps their deliveries open. */
+static void expect_waiting(struct fixture *f, uint32_t count)
+{
+	uint32_t waiting = UINT32_MAX;
+	for (uint64_t end = now() + 5 * SECOND; waiting != count && now() < end;) {
+		const fos_recorder *recorder = cluster_recorder_now(&f->cluster, 0);
+		for (int i = 0; i < FOS_RECORDER_PROCESSES && recorder->processes[i].serial != 0; i++)
+			if (strcmp(recorder->processes[i].label, "registry") == 0)
+				waiting = recorder->processes[i].deliveries;
+		munmap((void *)(uintptr_t)recorder, sizeof *recorder);
+	}
+	assert_int_equal(waiting, count);
 }
 
 static void test_wait(void **state)
 {
 	struct fixture *f = *state;
+	struct patient patient = {.client = &f->near, .name = "late"};
+	pthread_t thread;
 	fos_cap cap;
 	uint64_t start = now();
 	assert_int_equal(fos_registry_wait(f->near.ch, "late", SECOND / 4, &cap), FOS_TIMED_OUT);
 	assert_in_range(now() - start, SECOND / 4, 2 * SECOND);
-	pthread_t thread;
-	void *published;
+	expect_waiting(f, 0);
+	assert_int_equal(pthread_create(&thread, NULL, wait_for_name, &patient), 0);
+	expect_waiting(f, 1);
 	start = now();
-	assert_int_equal(pthread_create(&thread, NULL, publish_later, &f->far), 0);
-	assert_int_equal(fos_registry_wait(f->near.ch, "late", 10 * SECOND, &cap), FOS_OK);
-	assert_in_range(now() - start, SECOND / 5, 2 * SECOND);
-	assert_int_equal(pthread_join(thread, &published), 0);
-	assert_int_equal((uintptr_t)published, FOS_OK);
+	assert_int_equal(fos_registry_publish(f->far.ch, "late", f->far.request), FOS_OK);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(patient.status, FOS_OK);
+	assert_true(now() - start < 2 * SECOND);
 	/* What is there is not waited for. */
 	assert_int_equal(fos_registry_wait(f->near.ch, "late", 1, &cap), FOS_TIMED_OUT);
 	assert_int_equal(fos_registry_wait(f->near.ch, "late", SECOND, &cap), FOS_OK);
@@ -414,28 +437,16 @@ static void test_registry_node_restarts(void **state)
 	serve_end(&f->far, server);
 }
 
-struct patient { /* waits for a name in a thread of its own */
-	struct client client;
-	fos_status status;
-};
-
-static void *wait_for_name(void *arg)
-{
-	struct patient *patient = arg;
-	fos_cap cap;
-	patient->status = fos_registry_wait(patient->client.ch, "svc", 10 * SECOND, &cap);
-	return NULL;
-}
-
 static void test_waiting_outlives_the_registry(void **state)
 {
 	struct fixture *f = *state;
-	struct patient patient = {0};
+	struct client other;
+	struct patient patient = {.client = &other, .name = "svc"};
 	pthread_t thread;
 	fos_cap cap;
-	client_open(&patient.client, cluster_socket(&f->cluster, 1));
+	client_open(&other, cluster_socket(&f->cluster, 1));
 	assert_int_equal(pthread_create(&thread, NULL, wait_for_name, &patient), 0);
-	nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL); /* that it waits at the first one */
+	expect_waiting(f, 1);
 	launch_end(f->registry, SIGKILL);
 	/* While there is none, waiting ends with its time. */
 	uint64_t start = now();
@@ -445,7 +456,7 @@ static void test_waiting_outlives_the_registry(void **state)
 	assert_int_equal(fos_registry_publish(f->near.ch, "svc", f->near.request), FOS_OK);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(patient.status, FOS_OK);
-	fos_detach(patient.client.process);
+	fos_detach(other.process);
 }
 
 /* A publisher whose channel is closed leaves its Process and the others alone. */
