@@ -75,7 +75,8 @@ static void fill_header(struct core *core, struct session *session, struct wire_
 	head->size = (uint32_t)size;
 	head->type = type;
 	head->sequence = session->sequence_out[bulk]++;
-	for (unsigned i = 0; i < WIRE_CLASS_COUNT; i++) {
+	/* Not on the bulk lane, where they would overtake a bounce of what they give back. */
+	for (unsigned i = 0; !bulk && i < WIRE_CLASS_COUNT; i++) {
 		struct session_class *class = &session->classes[i];
 		uint32_t back = BASE_MIN(class->unreturned, (uint32_t)UINT8_MAX);
 		head->credits[i] = (uint8_t)back;

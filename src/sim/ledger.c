@@ -1,0 +1,316 @@
+/* What must hold at every step and at the end, whatever the oracle says: kept apart from it so that
+ * the two can be wrong only in different ways.
+ *
+ *   - a call completes exactly once, and not with OK where it cannot succeed
+ *   - an invocation is delivered at most once, to the Request that was named, in order
+ *   - a ONCE Request of a living Process ends exactly once
+ *   - nothing is delivered through what cap_revoke said is dead; after DRAIN nothing is open
+ *   - a dead Process has nothing in use, and a core without Processes and sessions has nothing */
+#include <string.h>
+
+#include "sim/sim.h"
+
+enum { CHUNK = 4096, CHUNKS = 512, TAGS_MAX = CHUNK * CHUNKS, ORDERS = 1 << 15 };
+
+struct object { /* a Request */
+	struct process *process;
+	uint32_t channel, next; /* next of its Process */
+	uint32_t open, delivered;
+	bool once;
+	bool made;    /* its creation was OK */
+	bool over;    /* its Process, channel or node is gone */
+	bool revoked; /* cap_revoke returned OK */
+};
+struct tag {        /* an invocation */
+	uint64_t order; /* who sent it on which channel through what: these are in order */
+	bool delivered;
+};
+struct order { /* the newest of a channel's invocations that came to a Request */
+	uint64_t key;
+	uint32_t tag;
+};
+
+struct ledger {
+	struct told *calls[CHUNKS];
+	struct object *objects[CHUNKS];
+	struct tag *tags[CHUNKS];
+	struct order *orders;
+	uint32_t call_count, object_count, tag_count, order_count;
+};
+
+struct ledger *ledger_new(void)
+{
+	struct ledger *ledger = sim_alloc(sizeof *ledger);
+	ledger->orders = sim_alloc(ORDERS * sizeof *ledger->orders);
+	return ledger;
+}
+
+#define AT(array, number) (&(array)[(number) / CHUNK][(number) % CHUNK])
+#define ADD(ledger, array, count)                                                           \
+	do {                                                                                    \
+		uint32_t number_ = ++(ledger)->count;                                               \
+		BASE_ASSERT(number_ < TAGS_MAX);                                                    \
+		if ((ledger)->array[number_ / CHUNK] == NULL)                                       \
+			(ledger)->array[number_ / CHUNK] = sim_alloc(CHUNK * sizeof **(ledger)->array); \
+	} while (0)
+
+/* ------------------------------------------------------------------ calls */
+
+struct told *ledger_call(struct world *world, struct process *process, uint32_t channel,
+						 uint16_t type, uint64_t *cookie)
+{
+	struct ledger *ledger = world->ledger;
+	ADD(ledger, calls, call_count);
+	struct told *told = AT(ledger->calls, ledger->call_count);
+	*told = (struct told){.process = process,
+						  .submitted = world->now,
+						  .type = type,
+						  .channel = (uint8_t)channel,
+						  .turn = process->turns[channel]};
+	*cookie = ledger->call_count;
+	process->waiting++;
+	return told;
+}
+
+/* A revoke without DRAIN waits no longer than until a session that does not answer is given up;
+ * a Controller that was paused itself begins to count anew. */
+static uint64_t revoke_time(const struct told *told)
+{
+	const struct node *node = told->process->node;
+	uint64_t once = node->config.failure_timeout + 3 * node->config.heartbeat;
+	return node->paused == told->paused ? once : 2 * once + node->paused - told->paused;
+}
+
+static void check_revoke(struct world *world, const struct told *told, fos_status status)
+{
+	struct ledger *ledger = world->ledger;
+	if (told->handler == 0 || status != FOS_OK)
+		return;
+	struct object *object = AT(ledger->objects, told->handler);
+	object->revoked = true;
+	if (told->drain && object->open > 0)
+		sim_violation(world, "cap_revoke with DRAIN was OK with %u deliveries open", object->open);
+}
+
+struct told *ledger_completed(struct world *world, struct process *process, uint64_t cookie,
+							  fos_status status)
+{
+	struct ledger *ledger = world->ledger;
+	if (cookie == 0 || cookie > ledger->call_count)
+		sim_violation(world, "a completion for a call that never was");
+	struct told *told = AT(ledger->calls, cookie);
+	if (told->process != process)
+		sim_violation(world, "a %s completed at another Process", wire_call_name(told->type));
+	if (told->done)
+		sim_violation(world, "a %s completed twice", wire_call_name(told->type));
+	if (status == FOS_OK && told->expected != FOS_OK)
+		sim_violation(world, "a %s was OK that should have been %s", wire_call_name(told->type),
+					  fos_status_name((fos_status)told->expected));
+	if (status == FOS_INTERNAL)
+		sim_violation(world, "a %s completed with INTERNAL", wire_call_name(told->type));
+	told->done = true;
+	process->waiting--;
+	cover_status(told->type, (uint8_t)status);
+	if (told->type == WIRE_CALL_TYPE_CAP_REVOKE) {
+		check_revoke(world, told, status);
+		if (!told->drain && world->now - told->submitted > revoke_time(told))
+			sim_violation(world, "a cap_revoke took %llu us",
+						  (unsigned long long)((world->now - told->submitted) / MICRO));
+	}
+	if (told->type == WIRE_CALL_TYPE_REQUEST_CREATE && status == FOS_OK)
+		AT(ledger->objects, told->handler)->made = true;
+	return told;
+}
+
+/* ------------------------------------------------------------------ Requests and invocations */
+
+uint32_t ledger_object(struct world *world, struct process *process, uint32_t channel, bool once)
+{
+	struct ledger *ledger = world->ledger;
+	ADD(ledger, objects, object_count);
+	struct object *object = AT(ledger->objects, ledger->object_count);
+	*object = (struct object){
+		.process = process, .channel = channel, .next = process->objects, .once = once};
+	process->objects = ledger->object_count;
+	return ledger->object_count;
+}
+
+uint32_t ledger_tag(struct world *world, struct process *process, uint32_t channel, uint64_t cap)
+{
+	struct ledger *ledger = world->ledger;
+	struct core_view_slot slot;
+	uint64_t order = 0;
+	if (core_inspect_slot(process->node->core, process->serial, cap, &slot))
+		order = base_mix64(slot.ref.serial ^ base_mix64(slot.ref.epoch)) ^
+				base_mix64((uint64_t)(uintptr_t)process << 1 ^ channel);
+	ADD(ledger, tags, tag_count);
+	*AT(ledger->tags, ledger->tag_count) = (struct tag){.order = order};
+	return ledger->tag_count;
+}
+
+static struct order *find_order(struct ledger *ledger, uint64_t key)
+{
+	for (uint64_t at = base_mix64(key);; at++) {
+		struct order *order = &ledger->orders[at % ORDERS];
+		if (order->key == key)
+			return order;
+		if (order->key != 0)
+			continue;
+		if (ledger->order_count > ORDERS / 2)
+			return NULL; /* enough; the rest of this run is not looked at */
+		ledger->order_count++;
+		order->key = key;
+		return order;
+	}
+}
+
+static void check_tag(struct world *world, uint32_t number)
+{
+	struct ledger *ledger = world->ledger;
+	if (number == 0 || number > ledger->tag_count)
+		sim_violation(world, "a delivery of an invocation that never was: %u", number);
+	struct tag *tag = AT(ledger->tags, number);
+	if (tag->delivered)
+		sim_violation(world, "invocation %u was delivered twice", number);
+	tag->delivered = true;
+	if (tag->order == 0)
+		return;
+	struct order *order = find_order(ledger, tag->order);
+	if (order == NULL)
+		return;
+	if (order->tag > number)
+		sim_violation(world, "invocation %u was delivered after %u of the same channel", number,
+					  order->tag);
+	order->tag = number;
+}
+
+void ledger_delivered(struct world *world, struct process *process, uint32_t channel,
+					  const struct wire_answer_delivery *record, uint32_t tag)
+{
+	struct ledger *ledger = world->ledger;
+	uint64_t handler = record->header.cookie;
+	if (handler == 0 || handler > ledger->object_count)
+		sim_violation(world, "a delivery for a Request that never was");
+	struct object *object = AT(ledger->objects, handler);
+	if (object->process != process || object->channel != channel)
+		sim_violation(world, "a delivery for a Request of another Process or channel");
+	if (object->over)
+		sim_violation(world, "a delivery for a Request whose channel is gone");
+	if (object->revoked)
+		sim_violation(world, "a delivery through a Request whose cap_revoke was OK");
+	if (object->once && object->delivered > 0)
+		sim_violation(world, "a ONCE Request was delivered twice");
+	object->delivered++;
+	object->open++;
+	if (tag != 0)
+		check_tag(world, tag);
+}
+
+void ledger_finished(struct world *world, uint32_t handler)
+{
+	struct object *object = AT(world->ledger->objects, handler);
+	BASE_ASSERT(object->open > 0);
+	object->open--;
+}
+
+/* ------------------------------------------------------------------ ends */
+
+void ledger_gone(struct world *world, struct process *process, const uint32_t *channel)
+{
+	struct ledger *ledger = world->ledger;
+	for (uint32_t at = process->objects; at != 0; at = AT(ledger->objects, at)->next) {
+		struct object *object = AT(ledger->objects, at);
+		if (channel != NULL && object->channel != *channel)
+			continue;
+		object->over = true;
+		if (channel != NULL)
+			object->open = 0;
+	}
+	/* What it knew of them goes with the channel. */
+	for (uint32_t i = 0; channel != NULL && i < process->open_count;) {
+		if (process->open[i].channel == *channel)
+			process->open[i] = process->open[--process->open_count];
+		else
+			i++;
+	}
+}
+
+void ledger_freed(struct world *world, struct process *process)
+{
+	struct ledger *ledger = world->ledger;
+	for (uint32_t at = process->objects; at != 0; at = AT(ledger->objects, at)->next)
+		AT(ledger->objects, at)->open = 0;
+}
+
+void ledger_crash(struct world *world, struct node *node)
+{
+	for (uint32_t i = 1; i < node->next_serial; i++)
+		ledger_gone(world, node->processes[i], NULL);
+}
+
+/* ------------------------------------------------------------------ each step */
+
+void ledger_step(struct world *world, struct node *node)
+{
+	const struct core_event *event = world->event;
+	if (event->type != CORE_CALL || world->events % 16 != 0)
+		return;
+	struct core_usage usage;
+	const struct core_limits *limits = &node->config.limits;
+	if (!core_process_usage(node->core, event->process, &usage))
+		return;
+	if (usage.objects > limits->objects || usage.slots > limits->slots ||
+		usage.deliveries > limits->deliveries * CHANNELS || usage.copies > limits->copies ||
+		usage.once > limits->once * CHANNELS || usage.values_bytes > 2 * limits->values_bytes)
+		sim_violation(world, "Process %u of node %u uses more than its limits", event->process,
+					  node->number);
+}
+
+/* ------------------------------------------------------------------ the end */
+
+static bool lives(const struct process *process)
+{
+	return process->alive && process->node->processes[process->serial] == process;
+}
+
+/* Everything settled: what must have ended has. */
+void ledger_quiet(struct world *world)
+{
+	struct ledger *ledger = world->ledger;
+	for (uint32_t i = 1; i <= ledger->call_count; i++) {
+		const struct told *told = AT(ledger->calls, i);
+		if (!told->done && lives(told->process) &&
+			told->turn == told->process->turns[told->channel])
+			sim_violation(
+				world, "a %s of Process %u of node %u, submitted at %llu us, never completed",
+				wire_call_name(told->type), told->process->serial, told->process->node->number,
+				(unsigned long long)(told->submitted / MICRO));
+	}
+	for (uint32_t i = 1; i <= ledger->object_count; i++) {
+		const struct object *object = AT(ledger->objects, i);
+		if (object->once && object->made && !object->over && !object->revoked &&
+			lives(object->process) && object->delivered != 1)
+			sim_violation(world, "a ONCE Request of a living Process never ended");
+	}
+}
+
+/* No Process, no session: nothing is left. */
+void ledger_empty(struct world *world, struct node *node)
+{
+	struct core_view_totals totals;
+	core_inspect_totals(node->core, &totals);
+	if (totals.processes + totals.sessions + totals.objects + totals.slots + totals.deliveries +
+			totals.copies + totals.outgoing + totals.askings + totals.house >
+		0)
+		sim_violation(world,
+					  "node %u kept: %u Processes, %u sessions, %u objects, %u slots, %u "
+					  "deliveries, %u copies, %u transfers, %u questions, %u invocations",
+					  node->number, totals.processes, totals.sessions, totals.objects, totals.slots,
+					  totals.deliveries, totals.copies, totals.outgoing, totals.askings,
+					  totals.house);
+	if (core_memory_used(node->core) != 0)
+		sim_violation(world, "node %u lost %llu bytes of its pools", node->number,
+					  (unsigned long long)core_memory_used(node->core));
+	if (core_deadline(node->core) != UINT64_MAX)
+		sim_violation(world, "node %u still waits for something", node->number);
+}
