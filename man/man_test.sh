@@ -4,7 +4,7 @@
 # complain about.
 #   man_test.sh LIBRARY FOLDER
 set -u
-library=$1
+library=$(realpath "$1")
 cd "$2" || exit 1
 bad=0
 complain() { echo "$*"; bad=1; }
