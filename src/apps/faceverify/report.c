@@ -1,20 +1,5 @@
-/* The table, the pictures, the ledger and the JSON; see report.h. */
-#include "report.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cjson/cJSON.h>
-
-#include "lbp.h"
-
-double report_crossings(double bytes)
-{
-	return (bytes - LBP_PHOTO) / LBP_PHOTO;
-}
+/* The table, the pictures and the ledger; see report.h. */
+#include "report_values.h"
 
 /* ------------------------------------------------------------------ the table */
 
@@ -41,122 +26,6 @@ static void row(FILE *out, const report *r, const char *label, const char *forma
 	(void)fputc('\n', out);
 }
 
-static double batch_p50(const report *r, const report_mode *mode)
-{
-	return mode->batches > 0 ? mode->batch_p50_us / 1e3 : -1;
-}
-
-static double batch_p99(const report *r, const report_mode *mode)
-{
-	return mode->batches > 0 ? mode->batch_p99_us / 1e3 : -1;
-}
-
-static double one_p50(const report *r, const report_mode *mode)
-{
-	return mode->ones > 0 ? mode->one_p50_us : -1;
-}
-
-static double one_p99(const report *r, const report_mode *mode)
-{
-	return mode->ones > 0 ? mode->one_p99_us : -1;
-}
-
-static double rate(const report *r, const report_mode *mode)
-{
-	return mode->batches > 0 ? mode->per_s : -1;
-}
-
-static double messages(const report *r, const report_mode *mode)
-{
-	return mode->counted && r->has_recorders ? mode->net_messages : -1;
-}
-
-static double batch_messages(const report *r, const report_mode *mode)
-{
-	return mode->counted && r->has_recorders
-			   ? (double)meter_messages(&mode->warm) / mode->counted_batches
-			   : -1;
-}
-
-static double bytes(const report *r, const report_mode *mode)
-{
-	return mode->counted && r->has_recorders ? mode->net_bytes : -1;
-}
-
-static double kernel_bytes(const report *r, const report_mode *mode)
-{
-	return mode->counted && r->has_netdevs ? mode->kernel_bytes : -1;
-}
-
-static double data_bytes(const report *r, const report_mode *mode)
-{
-	return mode->counted && r->has_recorders ? mode->net_data_bytes : -1;
-}
-
-static double crossings(const report *r, const report_mode *mode)
-{
-	const double seen = data_bytes(r, mode);
-	return seen >= 0 ? report_crossings(seen) : -1;
-}
-
-static double kernel_crossings(const report *r, const report_mode *mode)
-{
-	const double seen = kernel_bytes(r, mode);
-	return seen >= 0 ? report_crossings(seen) : -1;
-}
-
-static double pieces(const report *r, const report_mode *mode)
-{
-	return mode->pieces > 0 ? (double)mode->pieces : -1;
-}
-
-/* Of one piece of `batches` batches. */
-static double of_piece(const report *r, const report_mode *mode, uint64_t messages, double batches)
-{
-	return mode->counted && r->has_recorders && mode->pieces > 0
-			   ? (double)messages / (batches * mode->pieces)
-			   : -1;
-}
-
-static double control_cold(const report *r, const report_mode *mode)
-{
-	return of_piece(r, mode, meter_control_messages(&mode->cold), 1);
-}
-
-static double control_warm(const report *r, const report_mode *mode)
-{
-	return of_piece(r, mode, meter_control_messages(&mode->warm), mode->counted_batches);
-}
-
-/* What `value` is of `mode`, over what it is of the chain. */
-static double over_chain(const report *r, const report_mode *mode,
-						 double (*value)(const report *, const report_mode *))
-{
-	const report_mode *chain = &r->modes[VERIFY_CHAIN];
-	const double whole = chain->ran ? value(r, chain) : -1, part = value(r, mode);
-	return whole > 0 && part >= 0 ? part / whole : -1;
-}
-
-static double latency_ratio(const report *r, const report_mode *mode)
-{
-	return over_chain(r, mode, batch_p50);
-}
-
-static double one_ratio(const report *r, const report_mode *mode)
-{
-	return over_chain(r, mode, one_p50);
-}
-
-static double message_ratio(const report *r, const report_mode *mode)
-{
-	return over_chain(r, mode, messages);
-}
-
-static double byte_ratio(const report *r, const report_mode *mode)
-{
-	return over_chain(r, mode, r->has_netdevs ? kernel_bytes : bytes);
-}
-
 static void print_table(FILE *out, const report *r)
 {
 	char label[64];
@@ -166,28 +35,28 @@ static void print_table(FILE *out, const report *r)
 			(void)fprintf(out, "%*s", CELL_WIDTH, verify_mode_name(mode));
 	(void)snprintf(label, sizeof label, "batch of %u, ms     p50", r->batch);
 	(void)fputc('\n', out);
-	row(out, r, label, "%.2f", batch_p50);
-	row(out, r, "                      p99", "%.2f", batch_p99);
-	row(out, r, "one alone, us         p50", "%.0f", one_p50);
-	row(out, r, "                      p99", "%.0f", one_p99);
-	row(out, r, "verifications a second", "%.0f", rate);
+	row(out, r, label, "%.2f", value_batch_p50);
+	row(out, r, "                      p99", "%.2f", value_batch_p99);
+	row(out, r, "one alone, us         p50", "%.0f", value_one_p50);
+	row(out, r, "                      p99", "%.0f", value_one_p99);
+	row(out, r, "verifications a second", "%.0f", value_rate);
 	(void)fprintf(out, "  network, per verification\n");
-	row(out, r, "  messages", "%.3f", messages);
-	row(out, r, "  bytes, Controllers say", "%.0f", bytes);
-	row(out, r, "  bytes, the kernel says", "%.0f", kernel_bytes);
-	row(out, r, "  gallery crossed, data", "%.2f x", crossings);
-	row(out, r, "    by the kernel's bytes", "%.2f x", kernel_crossings);
-	row(out, r, "messages of a batch", "%.1f", batch_messages);
-	row(out, r, "pieces of a batch", "%.0f", pieces);
-	row(out, r, "control msgs a piece, cold", "%.2f", control_cold);
-	row(out, r, "                      warm", "%.2f", control_warm);
+	row(out, r, "  messages", "%.3f", value_messages);
+	row(out, r, "  bytes, Controllers say", "%.0f", value_bytes);
+	row(out, r, "  bytes, the kernel says", "%.0f", value_kernel_bytes);
+	row(out, r, "  gallery crossed, data", "%.2f x", value_crossings);
+	row(out, r, "    by the kernel's bytes", "%.2f x", value_kernel_crossings);
+	row(out, r, "messages of a batch", "%.1f", value_batch_messages);
+	row(out, r, "pieces of a batch", "%.0f", value_pieces);
+	row(out, r, "control msgs a piece, cold", "%.2f", value_control_cold);
+	row(out, r, "                      warm", "%.2f", value_control_warm);
 	if (!r->modes[VERIFY_CHAIN].ran)
 		return;
 	(void)fprintf(out, "  over chain\n");
-	row(out, r, "  latency of a batch", "%.2f x", latency_ratio);
-	row(out, r, "  latency of one alone", "%.2f x", one_ratio);
-	row(out, r, "  messages", "%.2f x", message_ratio);
-	row(out, r, "  bytes", "%.2f x", byte_ratio);
+	row(out, r, "  latency of a batch", "%.2f x", value_latency_ratio);
+	row(out, r, "  latency of one alone", "%.2f x", value_one_ratio);
+	row(out, r, "  messages", "%.2f x", value_message_ratio);
+	row(out, r, "  bytes", "%.2f x", value_byte_ratio);
 }
 
 static void print_notes(FILE *out, const report *r)
@@ -259,9 +128,9 @@ static void print_control(FILE *out, const report *r)
 			continue;
 		(void)fprintf(out, "  %s, %u piece%s\n", verify_mode_name(mode), m->pieces,
 					  m->pieces == 1 ? "" : "s");
-		print_control_of(out, &m->cold, m->pieces, control_cold(r, m), "cold");
-		print_control_of(out, &m->warm, (double)m->counted_batches * m->pieces, control_warm(r, m),
-						 "warm");
+		print_control_of(out, &m->cold, m->pieces, value_control_cold(r, m), "cold");
+		print_control_of(out, &m->warm, (double)m->counted_batches * m->pieces,
+						 value_control_warm(r, m), "warm");
 	}
 }
 
@@ -378,113 +247,4 @@ void report_print_ledger(FILE *out, const report *r)
 		print_counts(out, &m->cold, 1, "cold: the first batch of this mode");
 		print_counts(out, &m->warm, m->counted_batches, "warm");
 	}
-}
-
-/* ------------------------------------------------------------------ JSON */
-
-static void add_number(cJSON *to, const char *name, double number)
-{
-	if (number < 0)
-		cJSON_AddNullToObject(to, name);
-	else
-		cJSON_AddNumberToObject(to, name, number);
-}
-
-static void add_messages(cJSON *to, const char *name, const meter_reading *counts, double batches)
-{
-	cJSON *object = cJSON_AddObjectToObject(to, name);
-	for (enum meter_message m = 0; m < METER_MESSAGES; m++) {
-		uint64_t sum = 0;
-		for (unsigned i = 0; i < counts->node_count; i++)
-			sum += counts->nodes[i].messages[m];
-		if (sum > 0 && m != METER_heartbeat)
-			cJSON_AddNumberToObject(object, meter_message_name(m), (double)sum / batches);
-	}
-}
-
-static void add_mode(cJSON *to, const char *name, const report *r, const report_mode *m)
-{
-	cJSON *object = cJSON_AddObjectToObject(to, name);
-	add_number(object, "batch_p50_us", m->batches > 0 ? m->batch_p50_us : -1);
-	add_number(object, "batch_p99_us", m->batches > 0 ? m->batch_p99_us : -1);
-	add_number(object, "one_p50_us", one_p50(r, m));
-	add_number(object, "one_p99_us", one_p99(r, m));
-	add_number(object, "per_s", rate(r, m));
-	add_number(object, "net_bytes", bytes(r, m));
-	add_number(object, "net_messages", messages(r, m));
-	add_number(object, "kernel_bytes", kernel_bytes(r, m));
-	add_number(object, "net_data_bytes", data_bytes(r, m));
-	add_number(object, "gallery_crossings", crossings(r, m));
-	add_number(object, "gallery_crossings_kernel", kernel_crossings(r, m));
-	cJSON_AddNumberToObject(object, "batches", m->batches);
-	cJSON_AddNumberToObject(object, "ones", m->ones);
-	cJSON_AddNumberToObject(object, "pieces", m->pieces);
-	add_number(object, "control_messages_cold", control_cold(r, m));
-	add_number(object, "control_messages", control_warm(r, m));
-	if (m->counted && r->has_recorders) {
-		add_messages(object, "batch_messages", &m->warm, m->counted_batches);
-		add_messages(object, "batch_messages_cold", &m->cold, 1);
-	}
-	if (m->where.total_us > 0) {
-		cJSON *where = cJSON_AddObjectToObject(object, "where_us");
-		for (where_part part = 0; part < WHERE_PARTS; part++)
-			cJSON_AddNumberToObject(where, where_part_name(part), m->where.us[part]);
-	}
-}
-
-static cJSON *make_json(const report *r)
-{
-	static const char *const names[VERIFY_MODES] = {"chain", "fast_star", "star2", "star3"};
-	cJSON *root = cJSON_CreateObject();
-	cJSON_AddNumberToObject(root, "probes", r->probes);
-	cJSON_AddNumberToObject(root, "correct", r->correct);
-	cJSON_AddNumberToObject(root, "false_accept", r->false_accept);
-	cJSON_AddNumberToObject(root, "false_reject", r->false_reject);
-	add_number(root, "eer", r->has_eer ? r->eer : -1);
-	cJSON_AddNumberToObject(root, "errors", r->errors);
-	cJSON_AddNumberToObject(root, "threshold", r->threshold);
-	cJSON_AddNumberToObject(root, "calibration_eer", r->calibration_eer);
-	cJSON_AddNumberToObject(root, "identities", r->identities);
-	cJSON_AddNumberToObject(root, "batch", r->batch);
-	cJSON_AddNumberToObject(root, "piece", r->piece);
-	cJSON_AddNumberToObject(root, "enrol_s", r->enrol_s);
-	cJSON_AddNumberToObject(root, "disagreements", r->disagreements);
-	cJSON_AddNumberToObject(root, "connections", r->connections);
-	cJSON *modes = cJSON_AddObjectToObject(root, "modes");
-	for (unsigned i = 0; i < VERIFY_MODES; i++)
-		if (r->modes[i].ran)
-			add_mode(modes, names[i], r, &r->modes[i]);
-	return root;
-}
-
-FILE *report_open(const char *path, bool *fresh)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	*fresh = fd >= 0;
-	if (fd < 0 && errno == EEXIST)
-		fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return NULL;
-	FILE *file = fdopen(fd, "w");
-	if (file == NULL)
-		close(fd);
-	return file;
-}
-
-bool report_write(FILE *file, const report *r)
-{
-	cJSON *root = make_json(r);
-	char *text = cJSON_Print(root);
-	struct stat stat;
-	cJSON_Delete(root);
-	if (text == NULL) {
-		errno = ENOMEM;
-		return false;
-	}
-	/* A terminal or a pipe has nothing to be cut off. */
-	const bool ok = fstat(fileno(file), &stat) == 0 &&
-					(!S_ISREG(stat.st_mode) || ftruncate(fileno(file), 0) == 0) &&
-					fputs(text, file) >= 0 && fputc('\n', file) != EOF && fflush(file) == 0;
-	cJSON_free(text);
-	return ok;
 }
