@@ -178,6 +178,12 @@ static void *grow(void *context, size_t size)
 	return node->chunks[node->chunk_count++] = calloc(1, size);
 }
 
+static void start(struct world_node *node)
+{
+	node->core = core_create(&node->config);
+	CHECK(node->core != NULL);
+}
+
 struct world *world_new(uint32_t nodes, const struct core_config *config)
 {
 	struct world *world = calloc(1, sizeof *world);
@@ -200,8 +206,7 @@ struct world *world_new(uint32_t nodes, const struct core_config *config)
 		node->config.node_name[4] = (char)('0' + i);
 		node->config.grow = grow;
 		node->config.context = node;
-		node->core = core_create(&node->config);
-		CHECK(node->core != NULL);
+		start(node);
 		for (uint32_t j = 0; j < nodes; j++) {
 			queue_init(&world->links[i][j][0]);
 			queue_init(&world->links[i][j][1]);
@@ -235,6 +240,33 @@ static void forget_slices(struct world_node *node, uint32_t peer)
 			free(queue_take(&node->slices, at));
 		else
 			at = &(*at)->next;
+	}
+}
+
+void world_reboot(struct world *world, uint32_t number)
+{
+	struct world_node *node = &world->nodes[number];
+	for (uint32_t p = 0; p < node->process_count; p++)
+		node->processes[p].alive = false;
+	queue_clear(&node->slices);
+	for (size_t c = 0; c < node->chunk_count; c++)
+		free(node->chunks[c]);
+	free(node->chunks);
+	node->chunks = NULL;
+	node->chunk_count = 0;
+	node->grown = 0;
+	node->config.epoch += 0x1000;
+	start(node);
+	for (uint32_t peer = 0; peer < world->count; peer++) {
+		bool was = world->up[number][peer];
+		for (int lane = 0; lane < 2; lane++) {
+			queue_clear(&world->links[number][peer][lane]);
+			queue_clear(&world->links[peer][number][lane]);
+		}
+		forget_slices(&world->nodes[peer], number + 1);
+		world->up[number][peer] = world->up[peer][number] = false;
+		if (was)
+			world_connect(world, number, peer);
 	}
 }
 
@@ -616,6 +648,46 @@ struct call call_refinement(uint64_t cap)
 	struct call call;
 	FIXED(&call, REQUEST_REFINE, request_refine, true, .cap = cap);
 	return call;
+}
+
+struct call call_revtree(uint64_t cap, bool tracked)
+{
+	struct call call;
+	FIXED(&call, CAP_REVTREE, cap_revtree, false, .cap = cap, .tracked = tracked);
+	return call;
+}
+
+struct call call_revoke(uint64_t cap, bool drain, uint64_t time)
+{
+	struct call call;
+	FIXED(&call, CAP_REVOKE, cap_revoke, false, .cap = cap, .drain = drain, .time = time);
+	return call;
+}
+
+fos_status call_status(struct actor actor, uint64_t cookie)
+{
+	struct wire_answer_completion completion;
+	bool done = call_completed(actor, cookie, &completion);
+	return done ? (fos_status)completion.status : FOS_STATUS_COUNT;
+}
+
+fos_status actor_ask(struct actor actor, const struct call *call, uint64_t *cap)
+{
+	struct wire_answer_completion completion;
+	uint64_t cookie = call_submit(actor, call);
+	world_settle(actor.node->world);
+	CHECK(call_completed(actor, cookie, &completion));
+	if (cap != NULL)
+		*cap = completion.cap;
+	return (fos_status)completion.status;
+}
+
+uint64_t actor_revtree(struct actor actor, uint64_t cap)
+{
+	struct call call = call_revtree(cap, false);
+	uint64_t child = 0;
+	CHECK(actor_ask(actor, &call, &child) == FOS_OK && child != 0);
+	return child;
 }
 
 static uint64_t create(struct actor actor, uint64_t handler, bool once, uint64_t deadline)

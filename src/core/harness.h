@@ -69,6 +69,8 @@ void world_step(struct world_node *node, const struct core_event *event);
 void world_tick(struct world *world, uint64_t ns); /* time passes, in every core */
 void world_connect(struct world *world, uint32_t a, uint32_t b);
 void world_cut(struct world *world, uint32_t a, uint32_t b);
+/* A node starts anew, with another epoch; its peers hear of the new one first. */
+void world_reboot(struct world *world, uint32_t node);
 /* Delivers messages and answers slices until there is nothing that is not held. */
 void world_settle(struct world *world);
 /* One message of a link; false: none there. */
@@ -120,9 +122,16 @@ struct call call_invoke(uint64_t cap, uint64_t delivery, uint64_t time);
 struct call call_continue(uint64_t delivery, uint64_t cap, bool fail_if_refused);
 struct call call_copy(uint64_t dst, uint64_t src, uint64_t delivery, uint64_t time);
 struct call call_refinement(uint64_t cap);
+struct call call_revtree(uint64_t cap, bool tracked);
+struct call call_revoke(uint64_t cap, bool drain, uint64_t time);
 
 /* Submit and expect the completion at once. *cap may be NULL. */
 fos_status actor_call(struct actor actor, const struct call *call, uint64_t *cap);
+/* The same, of a call that another node answers: the world settles first. */
+fos_status actor_ask(struct actor actor, const struct call *call, uint64_t *cap);
+/* Its status, or FOS_STATUS_COUNT while it is not completed. */
+fos_status call_status(struct actor actor, uint64_t cookie);
+uint64_t actor_revtree(struct actor actor, uint64_t cap); /* settles the world */
 uint64_t actor_request(struct actor actor, uint64_t handler);
 uint64_t actor_once(struct actor actor, uint64_t handler, uint64_t deadline);
 uint64_t actor_memory(struct actor actor, uint64_t offset, uint64_t length, uint32_t rights);
