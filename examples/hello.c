@@ -1,6 +1,6 @@
 /* The smallest service and its client, in one Process with two threads.
  *
- *     fractos up, then: FRACTOS_SOCKET=<as printed> ./hello
+ *     fractos up; fractos exec app build/examples/hello; fractos down
  */
 #include <fractos/fractos.h>
 #include <pthread.h>
