@@ -4,7 +4,8 @@
 RUN_PACKAGES="build-essential meson ninja-build pkg-config iproute2 libfabric-dev liburing-dev libsqlite3-dev
   libsodium-dev libcmocka-dev uthash-dev libcjson-dev libinih-dev libturbojpeg0-dev libpng-dev
   ocl-icd-opencl-dev opencl-headers pocl-opencl-icd"
-CHECK_PACKAGES="clang clang-format clang-tidy libclang-rt-14-dev valgrind python3 man-db util-linux spin"
+CHECK_PACKAGES="clang clang-format clang-tidy libclang-rt-14-dev valgrind python3 man-db util-linux spin
+  nftables"
 
 need() {
   local missing="" package
