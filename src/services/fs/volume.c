@@ -47,6 +47,7 @@ struct volume {
 	/* The serving thread's. */
 	bool up, asking, opening;
 	struct opened now;
+	struct opened last;        /* its capabilities are still open: see volume_suspect() */
 	uint64_t generation;       /* rises by one with each opening */
 	uint64_t seen, down_since; /* ns: when the node was last reachable; the end */
 	fos_cap watch;             /* base Request of the watch's end */
@@ -245,6 +246,8 @@ static void take(struct volume *volume, const struct opened *opened)
 	volume->up = opened->status == FOS_OK;
 	if (!volume->up)
 		return;
+	close_caps(volume->back, &volume->last);
+	volume->last = (struct opened){0};
 	volume->generation++;
 	volume->seen = clock_now();
 	begin_watch(volume);
@@ -290,7 +293,11 @@ void volume_suspect(struct volume *volume, const char *why)
 	volume->up = false;
 	volume->down_since = clock_now();
 	fprintf(stderr, "fractos-fs: %s\n", why);
-	close_caps(volume->back, &volume->now);
+	/* Nothing orders the channels: closed now on this one, the capabilities could be gone before
+	 * the Controller takes what the other has just sent on through them, and a client would hear
+	 * NO_CAP and not what happened. The next opening, many round trips later, closes them. */
+	close_caps(volume->back, &volume->last);
+	volume->last = volume->now;
 	volume->now = (struct opened){.status = FOS_PEER_LOST};
 	snprintf(volume->now.text, sizeof volume->now.text, "%s", why);
 	volume_need(volume);
