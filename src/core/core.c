@@ -109,8 +109,14 @@ void core_step(struct core *core, uint64_t now, const struct core_event *event)
 	BASE_ASSERT(now >= core->now);
 	core->now = now;
 	core_output_reset(core);
+	/* A session that is over comes first: nothing more may be sent to it, which would go to the
+	 * next one. */
+	bool first = event->type == CORE_SESSION_UP || event->type == CORE_SESSION_GONE;
+	if (first)
+		dispatch(core, event);
 	core_timers_run(core);
-	dispatch(core, event);
+	if (!first)
+		dispatch(core, event);
 	core_sessions_resume(core);
 	run_ready(core);
 }

@@ -528,7 +528,8 @@ void core_session_gone(struct core *core, uint32_t node)
 	struct session *session = core_session_find(core, node);
 	if (session == NULL)
 		return;
-	/* From now on nothing is sent to it. */
+	/* From now on nothing is sent to it, whatever its end sets free. */
+	session->ending = true;
 	list_remove(&session->hash);
 	list_remove(&session->all);
 	list_remove(&session->dirty);

@@ -25,6 +25,10 @@ struct tag {        /* an invocation */
 	uint64_t order; /* who sent it on which channel through what: these are in order */
 	bool delivered;
 };
+struct known { /* a Request by its name in the cluster */
+	uint64_t key;
+	uint32_t handler;
+};
 struct order { /* the newest of a channel's invocations that came to a Request */
 	uint64_t key;
 	uint32_t tag;
@@ -35,13 +39,15 @@ struct ledger {
 	struct object *objects[CHUNKS];
 	struct tag *tags[CHUNKS];
 	struct order *orders;
-	uint32_t call_count, object_count, tag_count, order_count;
+	struct known *known;
+	uint32_t call_count, object_count, tag_count, order_count, known_count;
 };
 
 struct ledger *ledger_new(void)
 {
 	struct ledger *ledger = sim_alloc(sizeof *ledger);
 	ledger->orders = sim_alloc(ORDERS * sizeof *ledger->orders);
+	ledger->known = sim_alloc(ORDERS * sizeof *ledger->known);
 	return ledger;
 }
 
@@ -72,13 +78,50 @@ struct told *ledger_call(struct world *world, struct process *process, uint32_t 
 	return told;
 }
 
-/* A revoke without DRAIN waits no longer than until a session that does not answer is given up;
- * a Controller that was paused itself begins to count anew. */
+/* A revoke without DRAIN waits no longer than until a session that does not answer is given up. An
+ * echo that was held up on its way may put that off; a Controller that was paused itself begins to
+ * count anew. */
 static uint64_t revoke_time(const struct told *told)
 {
 	const struct node *node = told->process->node;
-	uint64_t once = node->config.failure_timeout + 3 * node->config.heartbeat;
-	return node->paused == told->paused ? once : 2 * once + node->paused - told->paused;
+	uint64_t once = node->config.failure_timeout + 2 * node->config.heartbeat;
+	return 3 * once + node->paused - told->paused;
+}
+
+/* ------------------------------------------------------------------ names in the cluster */
+
+static uint64_t key_of(const struct process *process, uint64_t cap)
+{
+	struct core_view_slot slot;
+	if (!core_inspect_slot(process->node->core, process->serial, cap, &slot))
+		return 0;
+	return base_mix64(slot.ref.serial ^ base_mix64(slot.ref.epoch));
+}
+
+static struct known *find_known(struct ledger *ledger, uint64_t key)
+{
+	uint64_t at = key;
+	while (ledger->known[at % ORDERS].key != key && ledger->known[at % ORDERS].key != 0)
+		at++;
+	return &ledger->known[at % ORDERS];
+}
+
+static void learn(struct world *world, const struct process *process, uint64_t cap,
+				  uint32_t handler)
+{
+	struct ledger *ledger = world->ledger;
+	uint64_t key = key_of(process, cap);
+	if (key == 0 || ledger->known_count > ORDERS / 2)
+		return;
+	struct known *known = find_known(ledger, key);
+	ledger->known_count += known->key == 0;
+	*known = (struct known){key, handler};
+}
+
+uint32_t ledger_handler(struct world *world, struct process *process, uint64_t cap)
+{
+	uint64_t key = key_of(process, cap);
+	return key != 0 ? find_known(world->ledger, key)->handler : 0;
 }
 
 static void check_revoke(struct world *world, const struct told *told, fos_status status)
@@ -93,7 +136,7 @@ static void check_revoke(struct world *world, const struct told *told, fos_statu
 }
 
 struct told *ledger_completed(struct world *world, struct process *process, uint64_t cookie,
-							  fos_status status)
+							  fos_status status, uint64_t cap)
 {
 	struct ledger *ledger = world->ledger;
 	if (cookie == 0 || cookie > ledger->call_count)
@@ -117,8 +160,10 @@ struct told *ledger_completed(struct world *world, struct process *process, uint
 			sim_violation(world, "a cap_revoke took %llu us",
 						  (unsigned long long)((world->now - told->submitted) / MICRO));
 	}
-	if (told->type == WIRE_CALL_TYPE_REQUEST_CREATE && status == FOS_OK)
+	if (told->type == WIRE_CALL_TYPE_REQUEST_CREATE && status == FOS_OK) {
 		AT(ledger->objects, told->handler)->made = true;
+		learn(world, process, cap, told->handler);
+	}
 	return told;
 }
 
@@ -138,11 +183,10 @@ uint32_t ledger_object(struct world *world, struct process *process, uint32_t ch
 uint32_t ledger_tag(struct world *world, struct process *process, uint32_t channel, uint64_t cap)
 {
 	struct ledger *ledger = world->ledger;
-	struct core_view_slot slot;
+	uint64_t key = key_of(process, cap);
 	uint64_t order = 0;
-	if (core_inspect_slot(process->node->core, process->serial, cap, &slot))
-		order = base_mix64(slot.ref.serial ^ base_mix64(slot.ref.epoch)) ^
-				base_mix64((uint64_t)(uintptr_t)process << 1 ^ channel);
+	if (key != 0)
+		order = key ^ base_mix64((uint64_t)(uintptr_t)process << 1 ^ channel);
 	ADD(ledger, tags, tag_count);
 	*AT(ledger->tags, ledger->tag_count) = (struct tag){.order = order};
 	return ledger->tag_count;
@@ -259,11 +303,20 @@ void ledger_step(struct world *world, struct node *node)
 	const struct core_limits *limits = &node->config.limits;
 	if (!core_process_usage(node->core, event->process, &usage))
 		return;
-	if (usage.objects > limits->objects || usage.slots > limits->slots ||
+	/* Continuations that wait have room of their own for their values. */
+	uint64_t values = limits->values_bytes + (uint64_t)usage.parked * (64 << 10);
+	/* Objects of a closed channel with deliveries that were open stay charged. */
+	uint32_t open = (limits->deliveries + limits->once) * CHANNELS;
+	if (usage.objects > limits->objects + open || usage.slots > limits->slots ||
 		usage.deliveries > limits->deliveries * CHANNELS || usage.copies > limits->copies ||
-		usage.once > limits->once * CHANNELS || usage.values_bytes > 2 * limits->values_bytes)
-		sim_violation(world, "Process %u of node %u uses more than its limits", event->process,
-					  node->number);
+		usage.once > limits->once * CHANNELS || usage.values_bytes > values ||
+		usage.monitors > limits->monitors || usage.revokings > limits->revokings)
+		sim_violation(world,
+					  "Process %u of node %u uses more than its limits: objects %u, slots %u, "
+					  "deliveries %u, copies %u, once %u, values %u, monitors %u, revokings %u",
+					  event->process, node->number, usage.objects, usage.slots, usage.deliveries,
+					  usage.copies, usage.once, usage.values_bytes, usage.monitors,
+					  usage.revokings);
 }
 
 /* ------------------------------------------------------------------ the end */

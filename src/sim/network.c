@@ -82,7 +82,8 @@ void network_send(struct world *world, struct node *node, const struct core_outp
 		sim_violation(world, "node %u sends to node %u", node->number, out->node);
 	const struct side *side = &world->sides[from][to];
 	if (side->connection == 0)
-		sim_violation(world, "node %u sends to node %u without a session", node->number, out->node);
+		sim_violation(world, "node %u sends a %s to node %u without a session", node->number,
+					  wire_message_name(out->bytes[4]), out->node);
 	size_t data = out->type == CORE_SEND_SLICE ? out->from.length : 0;
 	struct packet *packet = new_packet(world, out->size + data);
 	memcpy(packet->bytes, out->bytes, out->size);

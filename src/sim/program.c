@@ -615,7 +615,7 @@ static void do_revoke(struct world *world, struct process *process)
 	uint64_t cookie;
 	struct told *told = prepare(&call, &cookie);
 	told->drain = fixed->drain;
-	told->handler = name->child ? 0 : name->handler;
+	told->handler = ledger_handler(world, process, name->cap);
 	submit(&call, cookie);
 }
 
@@ -756,7 +756,8 @@ static void completion(struct world *world, struct process *process, const uint8
 {
 	const struct wire_answer_completion *record = (const void *)bytes;
 	fos_status status = (fos_status)record->status;
-	const struct told *told = ledger_completed(world, process, record->header.cookie, status);
+	const struct told *told =
+		ledger_completed(world, process, record->header.cookie, status, record->cap);
 	if (status != FOS_OK && record->cap != 0)
 		sim_violation(world, "a refused call gave a capability");
 	if (status == FOS_OK && told->has_name) {
@@ -779,7 +780,7 @@ static void info(struct world *world, struct process *process, const uint8_t *by
 {
 	const struct wire_answer_info *record = (const void *)bytes;
 	fos_status status = (fos_status)record->status;
-	const struct told *told = ledger_completed(world, process, record->header.cookie, status);
+	const struct told *told = ledger_completed(world, process, record->header.cookie, status, 0);
 	const struct name *name = &told->name;
 	if (status != FOS_OK || name->kind == 0)
 		return;
@@ -847,7 +848,7 @@ void program_record(struct world *world, struct process *process, uint32_t chann
 		break;
 	case WIRE_ANSWER_TYPE_MONITORED: {
 		const struct wire_answer_monitored *record = (const void *)bytes;
-		ledger_completed(world, process, record->header.cookie, (fos_status)record->status);
+		ledger_completed(world, process, record->header.cookie, (fos_status)record->status, 0);
 		break;
 	}
 	case WIRE_ANSWER_TYPE_INFO:

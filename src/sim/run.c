@@ -181,8 +181,7 @@ static void heal(struct world *world)
 	SIM_SAY(world, "the faults are over");
 	world->calm = true;
 	for (uint32_t i = 0; i < world->node_count; i++) {
-		if (world->nodes[i].paused_until > world->now)
-			world->nodes[i].paused_until = world->now;
+		world_resume(world, &world->nodes[i]);
 		for (uint32_t j = 0; j < world->node_count; j++) {
 			if (world->blocked[i][j] != 0)
 				world_happen(world, world->now, HAPPEN_UNBLOCK, i, j, 0, NULL);

@@ -172,6 +172,7 @@ enum happening_kind {
 	HAPPEN_CONNECT, /* a, b */
 	HAPPEN_UNBLOCK, /* a: from, b: to */
 	HAPPEN_BOOT,    /* a */
+	HAPPEN_RESUME,  /* a */
 	HAPPEN_FREE,    /* pointer: process */
 	HAPPEN_BIRTH,   /* a: player */
 	HAPPEN_STEP
@@ -261,6 +262,7 @@ bool world_next(struct world *world, uint64_t until);
 void world_step(struct node *node, struct core_event *event);
 void world_crash(struct world *world, struct node *node, uint64_t down);
 void world_pause(struct world *world, struct node *node, uint64_t time);
+void world_resume(struct world *world, struct node *node);
 void world_kill(struct world *world, struct process *process, uint64_t until_free);
 void world_birth(struct world *world, struct player *player);
 void world_channel_turn(struct world *world, struct process *process, uint32_t channel);
@@ -318,8 +320,11 @@ struct told *ledger_call(struct world *world, struct process *process, uint32_t 
 /* A number for an invocation, and for a Request. */
 uint32_t ledger_tag(struct world *world, struct process *process, uint32_t channel, uint64_t cap);
 uint32_t ledger_object(struct world *world, struct process *process, uint32_t channel, bool once);
+/* The number of the Request that a slot holds as its maker got it; 0: it is none, or a child. */
+uint32_t ledger_handler(struct world *world, struct process *process, uint64_t cap);
+/* cap: what it gave. */
 struct told *ledger_completed(struct world *world, struct process *process, uint64_t cookie,
-							  fos_status status);
+							  fos_status status, uint64_t cap);
 void ledger_delivered(struct world *world, struct process *process, uint32_t channel,
 					  const struct wire_answer_delivery *record, uint32_t tag);
 void ledger_finished(struct world *world, uint32_t handler);

@@ -405,10 +405,13 @@ void world_pause(struct world *world, struct node *node, uint64_t time)
 	node->paused += time;
 	if (world->oracle != NULL)
 		oracle_fault(world->oracle, world->now, ORACLE_PAUSE, node->number, 0, 0);
+	world_happen(world, node->paused_until, HAPPEN_RESUME, node->number - 1, 0, 0, NULL);
 }
 
-static void resume(struct world *world, struct node *node)
+void world_resume(struct world *world, struct node *node)
 {
+	if (node->paused_until == 0)
+		return;
 	SIM_SAY(world, "%u goes on", node->number);
 	node->paused_until = 0;
 	if (world->oracle != NULL)
@@ -598,6 +601,10 @@ static void happen(struct world *world, const struct happening *it)
 			network_connect_all(world);
 		}
 		break;
+	case HAPPEN_RESUME:
+		if (world->nodes[it->a].paused_until <= world->now)
+			world_resume(world, &world->nodes[it->a]);
+		break;
 	case HAPPEN_FREE:
 		free_process(world, it->pointer, it->a);
 		break;
@@ -635,7 +642,7 @@ bool world_next(struct world *world, uint64_t until)
 	if (ticking != NULL && tick <= first) {
 		world->now = BASE_MAX(world->now, tick);
 		if (ticking->paused_until != 0)
-			resume(world, ticking);
+			world_resume(world, ticking);
 		world_step(ticking, &(struct core_event){.type = CORE_TICK});
 		return true;
 	}
@@ -649,7 +656,7 @@ bool world_next(struct world *world, uint64_t until)
 		return true;
 	}
 	if (node != NULL && node->paused_until != 0)
-		resume(world, node);
+		world_resume(world, node);
 	happen(world, &it);
 	return true;
 }
