@@ -1,7 +1,9 @@
 /* Three cores, random calls, random deliveries, deaths and cuts, from seeds. What must hold always:
  * each call completes exactly once (the harness sees a second), each invocation is delivered at
- * most once, a ONCE Request of a living Process has exactly one end, and when all Processes are
- * dead the cores use what they used at first. Run with a seed as argument for one of them. */
+ * most once, a ONCE Request of a living Process has exactly one end, nothing is delivered through a
+ * revtree child or what descends from it after it was revoked, nothing of it is open after it was
+ * drained, and when all Processes are dead the cores use what they used at first. Run with a seed
+ * as argument for one of them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,13 +11,30 @@
 #include "core/harness.h"
 
 enum { NODES = 3, ACTORS = 6, REQUESTS = 32, CAPS = 48, STEPS = 1500, SEEDS = 60, ONCES = 4096 };
+/* Each child that is made by a refinement binds its number at one of MARKS places, so that it can
+ * be told from what arrives whom it came through, whoever used it. */
+enum { CHILDREN = 1024, MARKS = 8, MARK = 3000, PENDING = 256 };
+
+struct opened {
+	uint64_t id;
+	uint32_t marks[MARKS]; /* children that it came through; 0: none */
+};
+
+/* A call whose end tells something: of a child, made or revoked. */
+struct pending {
+	uint64_t cookie;
+	uint32_t child;
+	bool revoke, drain;
+};
 
 struct player {
 	struct actor actor;
 	bool alive;
 	uint64_t caps[CAPS]; /* slots: Requests, then Memory; some are stale */
-	uint64_t open[64];   /* deliveries */
+	struct opened open[64];
 	unsigned open_count;
+	struct pending pending[PENDING];
+	unsigned pending_count;
 	uint64_t cookies[STEPS]; /* of calls without an end yet */
 	unsigned cookie_count;
 };
@@ -31,6 +50,15 @@ struct game {
 	unsigned once_owner[ONCES]; /* player */
 	bool once_revoked[ONCES];
 	unsigned once_count;
+	struct { /* the first has number 1 */
+		struct player *maker;
+		uint64_t cap; /* 0: none yet, or its maker is dead */
+		bool revoked;
+	} children[CHILDREN + 1];
+	uint32_t child_count;
+	struct actor leaving[16 * NODES]; /* gone, but not free */
+	unsigned leaving_count;
+	uint64_t revocations, drains;
 };
 
 static uint64_t below(struct game *game, uint64_t bound)
@@ -104,7 +132,7 @@ static void invoke(struct game *game, struct player *player, bool continuing)
 	uint64_t cap = *any_request(game, player);
 	uint64_t delivery = 0;
 	if (player->open_count > 0 && (continuing || below(game, 2) == 0))
-		delivery = player->open[below(game, player->open_count)];
+		delivery = player->open[below(game, player->open_count)].id;
 	struct call call = continuing ? call_continue(delivery, cap, below(game, 2) == 0)
 								  : call_invoke(cap, delivery, below(game, 3) ? 0 : 5000);
 	add_args(game, player, &call);
@@ -177,7 +205,64 @@ static void revoke(struct game *game, struct player *player)
 	submit(player, &call);
 }
 
+/* ------------------------------------------------------------------ children */
+
+static void await(struct player *player, const struct call *call, struct pending pending)
+{
+	if (player->pending_count == PENDING)
+		return;
+	submit(player, call);
+	pending.cookie = player->cookies[player->cookie_count - 1];
+	player->pending[player->pending_count++] = pending;
+}
+
+static void make_child(struct game *game, struct player *player)
+{
+	static uint32_t numbers[CHILDREN + 1];
+	if (below(game, 4) == 0 || game->child_count == CHILDREN) {
+		struct call call = call_revtree(*any_cap(game, player), false);
+		await(player, &call, (struct pending){.child = 0});
+		return;
+	}
+	uint32_t number = ++game->child_count;
+	numbers[number] = number;
+	game->children[number].maker = player;
+	struct wire_call_request_refine fixed = {.cap = *any_request(game, player), .revocable = true};
+	struct call call;
+	call_init(&call, WIRE_CALL_TYPE_REQUEST_REFINE, &fixed, sizeof fixed, true);
+	call_imm(&call, 0, MARK + 4 * (uint32_t)below(game, MARKS), &numbers[number], 4);
+	await(player, &call, (struct pending){.child = number});
+}
+
+static void revoke_child(struct game *game, struct player *player)
+{
+	for (unsigned tries = 0; tries < 8 && game->child_count > 0; tries++) {
+		uint32_t number = 1 + (uint32_t)below(game, game->child_count);
+		if (game->children[number].maker != player || game->children[number].cap == 0)
+			continue;
+		bool drain = below(game, 2) == 0;
+		struct call call = call_revoke(game->children[number].cap, drain, below(game, 40000));
+		await(player, &call, (struct pending){.child = number, .revoke = true, .drain = drain});
+		return;
+	}
+}
+
 /* ------------------------------------------------------------------ arrivals */
+
+static void read_marks(const struct game *game, const struct arrival *arrival, struct opened *out)
+{
+	*out = (struct opened){.id = arrival->id};
+	for (unsigned i = 0; i < arrival->range_count; i++) {
+		const struct wire_range *range = &arrival->ranges[i];
+		for (unsigned m = 0; m < MARKS; m++) {
+			if (range->offset > MARK + 4 * m || range->offset + range->length < MARK + 4 * m + 4)
+				continue;
+			memcpy(&out->marks[m], arrival->imm + MARK + 4 * m, 4);
+			BASE_ASSERT(out->marks[m] <= game->child_count);
+			BASE_ASSERT(!game->children[out->marks[m]].revoked);
+		}
+	}
+}
 
 static void receive(struct game *game, struct player *player)
 {
@@ -201,10 +286,58 @@ static void receive(struct game *game, struct player *player)
 													 : any_request(game, player)) =
 					arrival.caps[i].cap;
 		}
+		struct opened opened;
+		read_marks(game, &arrival, &opened);
 		if (player->open_count < BASE_COUNT(player->open))
-			player->open[player->open_count++] = arrival.id;
+			player->open[player->open_count++] = opened;
 		else
 			actor_finish(player->actor, arrival.id);
+	}
+}
+
+/* What a drained child was used for is finished: finishing it is refused. */
+static void check_drained(struct game *game, uint32_t child)
+{
+	for (unsigned p = 0; p < game->player_count; p++) {
+		struct player *player = &game->players[p];
+		for (unsigned i = 0; i < player->open_count; i++) {
+			for (unsigned m = 0; m < MARKS; m++)
+				BASE_ASSERT(player->open[i].marks[m] != child ||
+							actor_finish(player->actor, player->open[i].id) == FOS_INVALID);
+		}
+	}
+}
+
+/* Records that were published before the revocation ended may still be read: now. */
+static void revoked(struct game *game, const struct pending *pending, fos_status status)
+{
+	bool dead = status == FOS_OK || status == FOS_REVOKED || status == FOS_TIMED_OUT;
+	if (!dead)
+		return;
+	for (unsigned p = 0; p < game->player_count; p++)
+		receive(game, &game->players[p]);
+	game->children[pending->child].revoked = true;
+	game->revocations++;
+	if (!pending->drain || status != FOS_OK)
+		return;
+	game->drains++;
+	check_drained(game, pending->child);
+}
+
+static void hear(struct game *game, struct player *player)
+{
+	for (unsigned i = 0; i < player->pending_count;) {
+		struct pending pending = player->pending[i];
+		struct wire_answer_completion completion;
+		if (!call_completed(player->actor, pending.cookie, &completion)) {
+			i++;
+			continue;
+		}
+		player->pending[i] = player->pending[--player->pending_count];
+		if (pending.revoke)
+			revoked(game, &pending, (fos_status)completion.status);
+		else if (completion.status == FOS_OK && pending.child != 0)
+			*any_request(game, player) = game->children[pending.child].cap = completion.cap;
 	}
 }
 
@@ -213,7 +346,7 @@ static void finish(struct game *game, struct player *player)
 	if (player->open_count == 0)
 		return;
 	unsigned at = (unsigned)below(game, player->open_count);
-	uint64_t id = player->open[at];
+	uint64_t id = player->open[at].id;
 	player->open[at] = player->open[--player->open_count];
 	if (below(game, 3) == 0)
 		actor_fail(player->actor, id, FOS_DEVICE, "by chance");
@@ -228,7 +361,12 @@ static void reborn(struct game *game, struct player *player)
 	uint32_t node = player->actor.node->number - 1;
 	if (player->actor.node->process_count == BASE_COUNT(player->actor.node->processes))
 		return;
-	actor_kill(player->actor);
+	actor_gone(player->actor);
+	game->leaving[game->leaving_count++] = player->actor;
+	for (uint32_t i = 1; i <= game->child_count; i++) {
+		if (game->children[i].maker == player)
+			game->children[i].cap = 0;
+	}
 	for (unsigned i = 0; i < game->once_count; i++)
 		game->once_revoked[i] |= game->once_owner[i] == (unsigned)(player - game->players);
 	*player = (struct player){.actor = actor_new(game->world, node), .alive = true};
@@ -281,7 +419,11 @@ static void move(struct game *game)
 static void turn(struct game *game)
 {
 	struct player *player = any_player(game);
+	for (unsigned i = 0; i < game->player_count; i++)
+		hear(game, &game->players[i]);
 	receive(game, player);
+	if (game->leaving_count > 0 && below(game, 50) == 0)
+		actor_free(game->leaving[--game->leaving_count]);
 	uint64_t what = below(game, 100);
 	if (what < 30)
 		invoke(game, player, false);
@@ -295,9 +437,13 @@ static void turn(struct game *game)
 		copy(game, player);
 	else if (what < 90)
 		refine(game, player);
-	else if (what < 92)
+	else if (what < 91)
 		revoke(game, player);
-	else if (what < 96)
+	else if (what < 94)
+		make_child(game, player);
+	else if (what < 95)
+		revoke_child(game, player);
+	else if (what < 98)
 		actor_close(player->actor, *any_cap(game, player));
 	move(game);
 }
@@ -306,14 +452,17 @@ static void turn(struct game *game)
 static void conclude(struct game *game)
 {
 	struct world *world = game->world;
+	while (game->leaving_count > 0)
+		actor_free(game->leaving[--game->leaving_count]);
 	for (unsigned round = 0; round < 40; round++) {
 		world_settle(world);
 		world_tick(world, 400000000);
 		for (unsigned i = 0; i < game->player_count; i++) {
 			struct player *player = &game->players[i];
+			hear(game, player);
 			receive(game, player);
 			while (player->open_count > 0)
-				actor_finish(player->actor, player->open[--player->open_count]);
+				actor_finish(player->actor, player->open[--player->open_count].id);
 		}
 	}
 	for (unsigned i = 0; i < game->once_count; i++)
@@ -324,7 +473,7 @@ static void conclude(struct game *game)
 			BASE_ASSERT(world->completed[player->cookies[c]]);
 		struct core_usage usage = actor_usage(player->actor);
 		BASE_ASSERT(usage.deliveries == 0 && usage.parked == 0 && usage.copies == 0 &&
-					usage.once == 0);
+					usage.once == 0 && usage.revokings == 0 && player->pending_count == 0);
 	}
 	world_end(world);
 }
@@ -378,8 +527,11 @@ static void play(uint64_t seed)
 		copies += counters->copies;
 		bounces += counters->bounces;
 	}
-	printf("seed %llu: %llu deliveries, %llu bounces, %llu copies\n", (unsigned long long)seed,
-		   (unsigned long long)deliveries, (unsigned long long)bounces, (unsigned long long)copies);
+	printf("seed %llu: %llu deliveries, %llu bounces, %llu copies, %u children, %llu revoked, "
+		   "%llu drained\n",
+		   (unsigned long long)seed, (unsigned long long)deliveries, (unsigned long long)bounces,
+		   (unsigned long long)copies, game.child_count, (unsigned long long)game.revocations,
+		   (unsigned long long)game.drains);
 	fflush(stdout);
 	conclude(&game);
 }
