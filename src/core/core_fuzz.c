@@ -92,6 +92,41 @@ static void begin(struct shell *shell)
 	step(shell, &(struct core_event){.type = CORE_SESSION_UP, .node = PEER, .epoch = PEER_EPOCH});
 }
 
+static void call(struct shell *shell, const uint8_t *bytes, size_t size);
+static void message(struct shell *shell, const uint8_t *bytes, size_t size);
+
+/* Handles of tables: the first generation of an index. */
+enum { FIRST = 1 << 20 };
+#define CALL(NAME, name, ...)                                                      \
+	call(shell,                                                                    \
+		 (const uint8_t *)&(const struct wire_call_##name){                        \
+			 .header = {.type = WIRE_CALL_TYPE_##NAME, .cookie = 1}, __VA_ARGS__}, \
+		 sizeof(struct wire_call_##name))
+#define MESSAGE(NAME, name, ...)                                            \
+	message(shell,                                                          \
+			(const uint8_t *)&(const struct wire_message_##name){           \
+				.header = {.type = WIRE_MESSAGE_TYPE_##NAME}, __VA_ARGS__}, \
+			sizeof(struct wire_message_##name))
+
+/* Children of its objects, made by the Process (slots 3 and 4) and by the peer (call 1), and
+ * children at the peer: one made (slot 6, index 7, serial 8), one asked for, one being drained. */
+static void furnish_children(struct shell *shell)
+{
+	CALL(CAP_REVTREE, cap_revtree, .cap = FIRST, .tracked = 1);
+	CALL(CAP_REVTREE, cap_revtree, .cap = FIRST + 3);
+	MESSAGE(CHILD, child, .call = 1, .epoch = EPOCH, .serial = 2, .index = 0, .process = 5);
+	MESSAGE(CHILD, child, .call = 2, .epoch = EPOCH, .serial = 6, .index = 2, .process = 5);
+	MESSAGE(REGISTRY, registry, .epoch = PEER_EPOCH, .serial = 2, .version = 1, .node = PEER);
+	CALL(REGISTRY_GET, registry_get, .time = 0);
+	CALL(CAP_REVTREE, cap_revtree, .cap = FIRST + 5);
+	MESSAGE(CHILD_DONE, child_done, .call = FIRST, .serial = 8, .index = 7);
+	CALL(CAP_REVTREE, cap_revtree, .cap = FIRST + 5);
+	CALL(CAP_REVOKE, cap_revoke, .cap = FIRST + 6, .drain = 1);
+	struct core_usage usage;
+	core_process_usage(shell->core, PROCESS, &usage);
+	BASE_ASSERT(usage.objects == 7 && usage.slots == 7 && usage.revokings == 1);
+}
+
 /* The first of each: their names are the same in every run. */
 static void furnish(struct shell *shell)
 {
@@ -111,6 +146,7 @@ static void furnish(struct shell *shell)
 	event.bytes = (const uint8_t *)&memory;
 	event.size = sizeof memory;
 	step(shell, &event);
+	furnish_children(shell);
 }
 
 static void call(struct shell *shell, const uint8_t *bytes, size_t size)
@@ -153,6 +189,7 @@ static void end(struct shell *shell)
 		step(shell, &(struct core_event){.type = CORE_PROCESS_GONE, .process = PROCESS});
 	if (shell->session)
 		step(shell, &(struct core_event){.type = CORE_SESSION_GONE, .node = PEER});
+	step(shell, &(struct core_event){.type = CORE_PROCESS_FREE, .process = PROCESS});
 	shell->now += 1000000000000;
 	step(shell, &(struct core_event){.type = CORE_TICK});
 	if (core_memory_used(shell->core) != 0)
@@ -176,6 +213,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			message(&shell, data + 3, length);
 		else if (what % 4 == 2)
 			answer_slices(&shell);
+		else if (what == 255 && !shell.process)
+			step(&shell, &(struct core_event){.type = CORE_PROCESS_FREE, .process = PROCESS});
 		else
 			shell.now += (uint64_t)1 << (what / 4 % 40);
 		data += 3 + length;
