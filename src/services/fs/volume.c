@@ -388,7 +388,13 @@ fos_status volume_start(fos_process *process, fos_channel *back,
 	if (status != FOS_OK)
 		return say(text, status, "%s", fos_status_text(status));
 	struct opened opened;
-	open_volume(volume, clock_now() + time, &opened);
+	const uint64_t end = clock_now() + time;
+	open_volume(volume, end, &opened);
+	/* Its name can be known here before its node is connected. */
+	while (opened.status == FOS_PEER_LOST && clock_now() < end) {
+		pause_a_moment();
+		open_volume(volume, end, &opened);
+	}
 	if (opened.status != FOS_OK)
 		return say(text, opened.status, "%s", opened.text);
 	take(volume, &opened);
