@@ -42,7 +42,7 @@ fos_status core_args_refine(struct core *core, const struct value *base, const s
 	fos_status status = core_bundle_merge(core, base->bundle, add, false, &bundle);
 	if (status != FOS_OK)
 		return status;
-	*out = core_value_request(core, &base->ref, bundle);
+	*out = core_value_request(core, &base->ref, core_value_tracked(base), bundle);
 	return *out != NULL ? FOS_OK : FOS_QUOTA;
 }
 
@@ -104,22 +104,26 @@ static fos_status build_entry(struct core *core, const struct wire_entry *entry,
 							  const struct addition *add, struct value **out)
 {
 	struct core_ref ref = {entry->node, entry->index, entry->epoch, entry->serial};
+	struct tracked *tracked = NULL;
+	fos_status status = entry->tracked ? core_tracked_meet(core, &ref, &tracked) : FOS_OK;
+	if (status != FOS_OK)
+		return status;
 	if (entry->kind == FOS_MEMORY) {
-		*out = core_value_memory(core, &ref, entry->offset, entry->length, entry->rights);
+		*out = core_value_memory(core, &ref, tracked, entry->offset, entry->length, entry->rights);
 		return *out != NULL ? FOS_OK : FOS_QUOTA;
 	}
 	if (add->on_error != NULL && add->on_error->kind != FOS_REQUEST)
 		return FOS_WRONG_TYPE;
 	struct bundle *bundle;
-	fos_status status = core_bundle_merge(core, NULL, add, false, &bundle);
+	status = core_bundle_merge(core, NULL, add, false, &bundle);
 	if (status != FOS_OK)
 		return status;
-	*out = core_value_request(core, &ref, bundle);
+	*out = core_value_request(core, &ref, tracked, bundle);
 	return *out != NULL ? FOS_OK : FOS_QUOTA;
 }
 
-fos_status core_args_build_message(struct core *core, const struct wire_args_view *view,
-								   struct built *out)
+static fos_status build_message(struct core *core, const struct wire_args_view *view,
+								struct built *out)
 {
 	const struct wire_entry *entries = view->entries;
 	struct cursor cursor = {.view = view};
@@ -136,6 +140,16 @@ fos_status core_args_build_message(struct core *core, const struct wire_args_vie
 		out->count++;
 	}
 	return bind_on_error(core, out, entries[0].on_error);
+}
+
+fos_status core_args_build_message(struct core *core, struct session *session,
+								   const struct wire_args_view *view, struct built *out)
+{
+	fos_status status = build_message(core, view, out);
+	fos_status owed = core_tracked_arrived(core, session, view, status == FOS_OK);
+	if (status == FOS_OK && owed != FOS_OK)
+		core_args_release(core, out);
+	return status == FOS_OK ? owed : status;
 }
 
 void core_args_release(struct core *core, struct built *built)
@@ -163,6 +177,7 @@ static bool meet(struct core *core, struct plan *plan, struct value *value)
 	if (plan->count == FOS_ENTRIES_MAX)
 		return false;
 	value->mark = core->mark;
+	plan->tracked |= value->tracked;
 	plan->values[plan->count++] = value;
 	return true;
 }
@@ -206,6 +221,7 @@ fos_status core_plan(struct core *core, struct bundle *bundle, struct value *on_
 	out->count = 1;
 	out->ranges = out->bounds = 0;
 	out->imm_bytes = 0;
+	out->tracked = false;
 	core->mark++;
 	if (!meet_bundle(core, out, bundle) || !meet(core, out, on_error))
 		return FOS_QUOTA;
@@ -254,7 +270,8 @@ static void write_entry(struct wire_entry *entry, const struct value *value)
 								 .node = value->ref.node,
 								 .index = value->ref.index,
 								 .kind = value->kind,
-								 .rights = value->rights};
+								 .rights = value->rights,
+								 .tracked = value->tracked};
 	if (value->kind == FOS_MEMORY) {
 		entry->offset = value->offset;
 		entry->length = value->length;

@@ -36,7 +36,7 @@ static fos_status make_here(struct core *core, const struct caller *caller,
 	if (status != FOS_OK)
 		return status;
 	struct core_ref ref = core_object_ref(core, child);
-	struct value *made = core_value_like(core, value, &ref, tracked);
+	struct value *made = core_value_like(core, value, &ref, child->tracked);
 	uint64_t cap;
 	status = made != NULL ? core_slot_add(core, process, made, false, &cap) : FOS_QUOTA;
 	core_value_release(core, made);
@@ -70,6 +70,9 @@ static struct lending *add_lending(struct core *core, const struct caller *calle
 	list_init(&lending->of_session);
 	list_push(&process->lendings, &lending->of_process);
 	process->usage.objects++;
+	lending->parent = core_value_tracked(value);
+	if (lending->parent != NULL)
+		core_tracked_hold(lending->parent);
 	lending->value = core_value_hold(value);
 	process->values += value->weight;
 	return lending;
@@ -218,9 +221,13 @@ static void let_go(struct core *core, struct lending *lending)
 	lending->value = NULL;
 }
 
-void core_lending_end(struct core *core, struct lending *lending)
+void core_lending_end(struct core *core, struct lending *lending, enum fos_gone gone)
 {
 	let_go(core, lending);
+	if (lending->parent != NULL)
+		core_tracked_drop(lending->parent);
+	if (lending->tracked && !list_empty(&lending->hash))
+		core_tracked_lent_end(core, &lending->ref, gone);
 	if (lending->asked.number != 0)
 		core_table_remove(&core->calls, lending->asked.number);
 	lending->process->usage.objects--;
@@ -237,9 +244,15 @@ static fos_status hand_over(struct core *core, struct lending *lending, uint64_t
 	/* Its channel was closed meanwhile. */
 	if (lending->caller.channel == NULL)
 		return FOS_CANCELLED;
-	struct value *value = core_value_like(core, lending->value, &lending->ref, lending->tracked);
+	fos_status status = FOS_OK;
+	if (lending->tracked)
+		status = core_tracked_lent(core, &lending->ref, lending->process->serial);
+	if (status != FOS_OK)
+		return status;
+	struct tracked *tracked = lending->tracked ? core_tracked_find(core, &lending->ref) : NULL;
+	struct value *value = core_value_like(core, lending->value, &lending->ref, tracked);
 	let_go(core, lending);
-	fos_status status = FOS_QUOTA;
+	status = FOS_QUOTA;
 	if (value != NULL)
 		status = core_slot_add(core, lending->process, value, false, cap);
 	core_value_release(core, value);
@@ -253,6 +266,9 @@ static void made(struct core *core, struct session *session, struct lending *len
 	list_push(bucket_of(core, &lending->ref), &lending->hash);
 	if (status == FOS_OK) {
 		core_complete_cap(core, &lending->caller, cap);
+		/* A firing must be able to take back a tracked one. */
+		if (lending->tracked)
+			return;
 		core_table_remove(&core->calls, lending->asked.number);
 		lending->asked.number = 0;
 		return;
@@ -275,7 +291,7 @@ void core_receive_child_done(struct core *core, struct session *session, const u
 		return;
 	if (message->status != FOS_OK) {
 		core_complete(core, &lending->caller, (fos_status)message->status);
-		core_lending_end(core, lending);
+		core_lending_end(core, lending, FOS_GONE_NOT);
 		return;
 	}
 	lending->ref.serial = message->serial;
@@ -289,7 +305,14 @@ void core_receive_child_gone(struct core *core, struct session *session, const u
 	struct core_ref ref = {session->node, message->index, session->epoch, message->serial};
 	struct lending *lending = core_lending_find(core, &ref);
 	if (lending != NULL && lending->session == session)
-		core_lending_end(core, lending);
+		core_lending_end(core, lending, FOS_GONE_REVOKED);
+}
+
+void core_lending_kill(struct core *core, const struct core_ref *ref)
+{
+	struct lending *lending = core_lending_find(core, ref);
+	if (lending != NULL && list_empty(&lending->cleanup.link))
+		core_session_cleanup(core, lending->session, &lending->cleanup, CLEANUP_TAKE_BACK);
 }
 
 void core_lendings_session_end(struct core *core, struct session *session)
@@ -298,7 +321,7 @@ void core_lendings_session_end(struct core *core, struct session *session)
 	while ((lending = LIST_FIRST(&session->lendings, struct lending, of_session)) != NULL) {
 		if (lending->value != NULL)
 			core_complete(core, &lending->caller, session->rebooted ? FOS_STALE : FOS_PEER_LOST);
-		core_lending_end(core, lending);
+		core_lending_end(core, lending, session->rebooted ? FOS_GONE_CONTROLLER : FOS_GONE_LINK);
 	}
 }
 
@@ -306,7 +329,7 @@ void core_lendings_process_end(struct core *core, struct process *process)
 {
 	struct lending *lending;
 	while ((lending = LIST_FIRST(&process->lendings, struct lending, of_process)) != NULL)
-		core_lending_end(core, lending);
+		core_lending_end(core, lending, FOS_GONE_MAKER);
 }
 
 /* ------------------------------------------------------------------ a Process's end at its peers

@@ -14,7 +14,14 @@
  *
  * The call completes: without `then`, when the bytes have landed; with it, when the source may be
  * overwritten (source here), or when the COPY was sent (elsewhere). What fails after the call was
- * taken is told to on_error where there is a `then`, else by the completion; never by both. */
+ * taken is told to on_error where there is a `then`, else by the completion; never by both.
+ *
+ * With a `then` the asker's record outlives the call until the source's owner says, by a COPY_DONE,
+ * that all has left it. Should that Controller be lost first, nobody else knows of the copy, and
+ * on_error hears OUTCOME_UNKNOWN from here.
+ *
+ * The two sides of a copy are used, not delegated: they travel untracked, and the records of the
+ * copy keep the user's own reference meanwhile. */
 #include "core/core_internal.h"
 
 /* ------------------------------------------------------------------ telling the end */
@@ -49,7 +56,7 @@ static void invoke_then(struct core *core, const struct landing *landing, struct
 	const struct value *then = core_bundle_cap(landing->args, FOS_NEXT);
 	struct invocation inv;
 	core_invocation_init(&inv, account);
-	inv.target = then->ref;
+	core_invocation_aim(&inv, then);
 	inv.bundle = core_bundle_hold(then->bundle);
 	inv.on_error = core_value_hold(landing->on_error);
 	inv.trace = landing->trace;
@@ -81,6 +88,11 @@ static void tell_asker(struct core *core, const struct landing *landing, fos_sta
 	message->copy = landing->copy;
 	message->epoch = landing->asker_epoch;
 	message->status = status;
+}
+
+void core_copy_left(struct core *core, const struct landing *landing)
+{
+	tell_asker(core, landing, FOS_OK);
 }
 
 void core_copy_report(struct core *core, const struct landing *landing, struct account *account,
@@ -119,15 +131,44 @@ void core_copy_end(struct core *core, struct copy *copy, fos_status status)
 	list_remove(&copy->of_process);
 	copy->process->usage.copies--;
 	copy->process->values -= copy->weight;
+	core_tracked_unuse(copy->used[0]);
+	core_tracked_unuse(copy->used[1]);
+	core_value_release(core, copy->on_error);
 	core_table_remove(&core->copies, copy->id);
 	core_free(core, copy, sizeof *copy);
+}
+
+/* What became of a copy whose call has completed already. */
+static void end_taken(struct core *core, struct copy *copy, fos_status status)
+{
+	struct value *on_error = status != FOS_OK ? core_value_hold(copy->on_error) : NULL;
+	struct notice notice = {.account = &copy->process->account,
+							.on_error = on_error,
+							.trace = copy->trace,
+							.span = copy->span,
+							.status = status};
+	core_copy_end(core, copy, FOS_OK);
+	core_notify(core, &notice);
+	core_value_release(core, on_error);
 }
 
 void core_copy_told(struct core *core, uint64_t id, fos_status status)
 {
 	struct table_entry *entry = core_table_get(&core->copies, id);
-	if (entry != NULL)
-		core_copy_end(core, entry->content, status);
+	struct copy *copy = entry != NULL ? entry->content : NULL;
+	if (copy != NULL && copy->taken)
+		end_taken(core, copy, status);
+	else if (copy != NULL)
+		core_copy_end(core, copy, status);
+}
+
+/* The source's owner will go on with it: for the caller it is done. */
+static void taken(struct core *core, struct copy *copy)
+{
+	core_complete(core, &copy->caller, FOS_OK);
+	copy->caller.channel = NULL;
+	copy->taken = true;
+	core_timer_stop(core, &copy->timer);
 }
 
 void core_receive_copy_done(struct core *core, struct session *session, const uint8_t *bytes)
@@ -144,7 +185,12 @@ void core_copies_session_end(struct core *core, const struct session *session)
 	for (uint32_t i = 0; i < core->copies.used; i++) {
 		struct table_entry *entry = core_table_at(&core->copies, i);
 		struct copy *copy = entry != NULL ? entry->content : NULL;
-		if (copy != NULL && (copy->src_node == session->node || copy->dst_node == session->node))
+		if (copy == NULL)
+			continue;
+		if (copy->taken && copy->src_node == session->node)
+			end_taken(core, copy, FOS_OUTCOME_UNKNOWN);
+		else if (!copy->taken &&
+				 (copy->src_node == session->node || copy->dst_node == session->node))
 			core_copy_end(core, copy, FOS_OUTCOME_UNKNOWN);
 	}
 }
@@ -173,12 +219,20 @@ static struct copy *add_copy(struct core *core, const struct caller *caller,
 						  .caller = *caller,
 						  .src_node = request->src->ref.node,
 						  .dst_node = request->dst->ref.node,
-						  .weight = weight};
+						  .weight = weight,
+						  .trace = request->inherited.trace,
+						  .span = request->inherited.span};
 	copy->id = core_table_add(core, &core->copies, copy);
 	if (copy->id == 0) {
 		core_free(core, copy, sizeof *copy);
 		return NULL;
 	}
+	copy->used[0] = core_value_tracked(request->dst);
+	copy->used[1] = core_value_tracked(request->src);
+	core_tracked_use(copy->used[0]);
+	core_tracked_use(copy->used[1]);
+	if (request->then != NULL)
+		copy->on_error = core_value_hold(request->inherited.on_error);
 	list_push(&process->copies, &copy->of_process);
 	core_timer_init(&copy->timer, TIMER_COPY);
 	process->usage.copies++;
@@ -197,14 +251,21 @@ static void free_ask(struct core *core, struct ask *ask)
 
 void core_ask_send(struct core *core, struct session *session, struct ask *ask)
 {
+	struct table_entry *entry = core_table_get(&core->copies, ask->copy);
 	/* Its time is over, or its Process: the end was told. */
-	if (core_table_get(&core->copies, ask->copy) == NULL) {
+	if (entry == NULL) {
 		free_ask(core, ask);
 		return;
 	}
 	struct plan plan;
 	fos_status status = core_plan(core, ask->args, ask->on_error, &plan);
 	BASE_ASSERT(status == FOS_OK);
+	status = core_tracked_set_out(core, session, &plan);
+	if (status != FOS_OK) {
+		core_copy_told(core, ask->copy, status);
+		free_ask(core, ask);
+		return;
+	}
 	struct wire_message_copy *message =
 		core_session_send(core, session, WIRE_MESSAGE_TYPE_COPY, sizeof *message + plan.size);
 	message->copy = ask->copy;
@@ -213,7 +274,7 @@ void core_ask_send(struct core *core, struct session *session, struct ask *ask)
 	message->time_left = core_time_left(core, ask->end);
 	core_plan_write(&plan, ask->args, ask->on_error, (uint8_t *)(message + 1));
 	if (ask->has_then)
-		core_copy_told(core, ask->copy, FOS_OK);
+		taken(core, entry->content);
 	free_ask(core, ask);
 }
 
@@ -228,17 +289,30 @@ void core_asks_session_end(struct core *core, struct session *session)
 	}
 }
 
-/* The arguments of a COPY: then, dst, src. */
-static fos_status make_ask(struct core *core, struct value *then, struct value *dst,
-						   struct value *src, struct bundle **out)
+/* One side of a copy, as it travels. NULL: no memory. */
+static struct value *side(struct core *core, struct value *value)
 {
-	struct value *table[] = {then, dst, src};
+	if (!value->tracked)
+		return core_value_hold(value);
+	return core_value_memory(core, &value->ref, NULL, value->offset, value->length, value->rights);
+}
+
+/* The arguments of a COPY: then, dst, src. */
+static fos_status make_ask(struct core *core, const struct request *request, struct bundle **out)
+{
+	struct value *dst = side(core, request->dst), *src = side(core, request->src);
+	struct value *table[] = {request->then, dst, src};
 	const struct wire_bound bounds[] = {{.index = FOS_NEXT, .value = 0},
 										{.index = WIRE_COPY_DST, .value = 1},
 										{.index = WIRE_COPY_SRC, .value = 2}};
-	unsigned skip = then == NULL;
+	unsigned skip = request->then == NULL;
 	struct addition add = {.bounds = bounds + skip, .bound_count = 3 - skip, .table = table};
-	return core_bundle_merge(core, NULL, &add, false, out);
+	fos_status status = FOS_QUOTA;
+	if (dst != NULL && src != NULL)
+		status = core_bundle_merge(core, NULL, &add, false, out);
+	core_value_release(core, dst);
+	core_value_release(core, src);
+	return status;
 }
 
 /* ------------------------------------------------------------------ the call */
@@ -332,7 +406,7 @@ static fos_status start_there(struct core *core, struct copy *copy, const struct
 						.end = request->inherited.end,
 						.has_then = request->then != NULL};
 	struct plan plan;
-	status = make_ask(core, request->then, request->dst, request->src, &ask->args);
+	status = make_ask(core, request, &ask->args);
 	if (status == FOS_OK)
 		status = core_plan(core, ask->args, ask->on_error, &plan);
 	if (status != FOS_OK) {

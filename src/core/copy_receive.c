@@ -49,6 +49,7 @@ static void conclude(struct core *core, struct incoming *in, fos_status status)
 	unlink_incoming(core, in);
 	core_copy_report(core, &in->landing, &in->from->account, status);
 	core_landing_release(core, &in->landing);
+	core_tracked_unuse(in->used);
 	core_free(core, in, sizeof *in);
 }
 
@@ -68,8 +69,9 @@ void core_incoming_session_end(struct core *core, struct session *session)
 /* ------------------------------------------------------------------ the first slice */
 
 /* Malformed in what only the core can see: NULL if not. */
-static const char *read_landing(struct core *core, const struct wire_message_data *message,
-								fos_status *status, struct landing *out)
+static const char *read_landing(struct core *core, struct session *session,
+								const struct wire_message_data *message, fos_status *status,
+								struct landing *out)
 {
 	struct wire_tail tail;
 	struct built built;
@@ -80,7 +82,7 @@ static const char *read_landing(struct core *core, const struct wire_message_dat
 							.trace = message->trace,
 							.span = message->span,
 							.end = core_time_end(core, message->time_left)};
-	*status = core_args_build_message(core, &tail.args, &built);
+	*status = core_args_build_message(core, session, &tail.args, &built);
 	if (*status == FOS_QUOTA)
 		return NULL;
 	if (*status != FOS_OK)
@@ -125,6 +127,8 @@ static fos_status accept(struct core *core, struct session *session,
 							.landing = *landing,
 							.begin = core->now};
 	core_landing_hold(&in->landing);
+	in->used = object->tracked;
+	core_tracked_use(in->used);
 	list_push(bucket_of(core, session, in->stream), &in->hash);
 	list_push(&object->memory.incoming, &in->of_dst);
 	list_push(&session->incoming, &in->of_session);
@@ -141,7 +145,7 @@ static struct incoming *begin(struct core *core, struct session *session,
 	struct landing landing;
 	struct incoming *in = NULL;
 	fos_status status;
-	const char *reason = read_landing(core, message, &status, &landing);
+	const char *reason = read_landing(core, session, message, &status, &landing);
 	if (reason == NULL && status == FOS_OK)
 		status = accept(core, session, message, &landing, &in);
 	if (reason != NULL) {

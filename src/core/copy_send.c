@@ -21,15 +21,24 @@ static void unlink_objects(struct outgoing *out)
 	list_remove(&out->of_dst);
 }
 
+static void return_credit(struct core *core, struct session *session)
+{
+	session->classes[WIRE_CLASS_COPY].unreturned++;
+	core_session_dirty(core, session);
+}
+
 static void settle(struct core *core, struct outgoing *out)
 {
 	bool quiet = out->outstanding == 0 && out->uncredited == 0 && out->stop == FOS_OK;
 	if (!quiet || (!out->ended && out->sent < out->length))
 		return;
 	if (out->asked_by != NULL) {
-		out->asked_by->classes[WIRE_CLASS_COPY].unreturned++;
-		core_session_dirty(core, out->asked_by);
+		if (out->landing.args != NULL)
+			core_copy_left(core, &out->landing);
+		return_credit(core, out->asked_by);
 	}
+	core_tracked_unuse(out->used[0]);
+	core_tracked_unuse(out->used[1]);
 	core_timer_stop(core, &out->timer);
 	unlink_objects(out);
 	list_remove(&out->turn);
@@ -130,6 +139,10 @@ fos_status core_outgoing_start(struct core *core, const struct outgoing *want)
 	out->to = to;
 	out->begin = core->now;
 	core_landing_hold(&out->landing);
+	out->used[0] = out->src->tracked;
+	out->used[1] = core_tracked_find(core, &out->dst_ref);
+	core_tracked_use(out->used[0]);
+	core_tracked_use(out->used[1]);
 	struct list *links[] = {&out->turn, &out->of_src, &out->of_dst, &out->of_session,
 							&out->of_asker};
 	for (unsigned i = 0; i < BASE_COUNT(links); i++)
@@ -232,13 +245,17 @@ static void send_abort(struct core *core, struct outgoing *out)
 	out->stop = FOS_OK;
 }
 
-static void send_slice(struct core *core, struct outgoing *out)
+/* Not OK: what goes with the copy cannot set out. */
+static fos_status send_slice(struct core *core, struct outgoing *out)
 {
 	struct bundle *args = out->sent == 0 ? out->landing.args : NULL;
 	struct value *on_error = args != NULL ? out->landing.on_error : NULL;
 	struct plan plan;
 	fos_status status = core_plan(core, args, on_error, &plan);
 	BASE_ASSERT(status == FOS_OK);
+	status = core_tracked_set_out(core, out->to, &plan);
+	if (status != FOS_OK)
+		return status;
 	uint64_t length = slice_length(core, out);
 	struct core_output *output;
 	struct wire_message_data *message = core_session_send_slice(
@@ -255,16 +272,20 @@ static void send_slice(struct core *core, struct outgoing *out)
 	slice_out(out);
 	remember_slice(out->to, out);
 	out->sent += length;
+	return FOS_OK;
 }
 
 void core_outgoing_send(struct core *core, struct outgoing *out)
 {
-	if (out->stop != FOS_OK)
+	if (out->stop != FOS_OK) {
 		send_abort(core, out);
-	else
-		send_slice(core, out);
-	if (out->ended)
 		return;
+	}
+	fos_status status = send_slice(core, out);
+	if (status != FOS_OK) {
+		core_outgoing_end(core, out, status);
+		return;
+	}
 	if (out->sent < out->length)
 		list_push(&out->to->turns, &out->turn);
 	else
@@ -390,12 +411,6 @@ void core_outgoing_process_end(struct core *core, struct process *process)
 
 /* ------------------------------------------------------------------ asked for by a peer */
 
-static void return_credit(struct core *core, struct session *session)
-{
-	session->classes[WIRE_CLASS_COPY].unreturned++;
-	core_session_dirty(core, session);
-}
-
 static bool is_kind(const struct value *value, enum fos_kind kind)
 {
 	return value != NULL && value->kind == kind;
@@ -435,7 +450,7 @@ void core_receive_copy(struct core *core, struct session *session, const uint8_t
 	struct built built;
 	struct bundle *args = NULL;
 	wire_message_tail(bytes, &tail);
-	fos_status status = core_args_build_message(core, &tail.args, &built);
+	fos_status status = core_args_build_message(core, session, &tail.args, &built);
 	if (status == FOS_OK) {
 		status = core_bundle_merge(core, NULL, &built.call, false, &args);
 		core_args_release(core, &built);
@@ -461,6 +476,8 @@ void core_receive_copy(struct core *core, struct session *session, const uint8_t
 		status = start(core, session, args, dst, src, &landing);
 	if (status != FOS_OK) {
 		core_copy_report(core, &landing, &session->account, status);
+		if (landing.args != NULL)
+			core_copy_left(core, &landing);
 		return_credit(core, session);
 	}
 	core_bundle_release(core, landing.args);

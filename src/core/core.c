@@ -38,12 +38,15 @@ struct core *core_create(const struct core_config *config)
 	core_table_init(&core->copies, TABLE_MAX, true);
 	core_table_init(&core->outgoing, TABLE_MAX, true);
 	core_table_init(&core->calls, TABLE_MAX, true);
-	struct hash *hashes[] = {&core->processes, &core->sessions, &core->waiters, &core->parks,
-							 &core->incoming,  &core->leaving,  &core->lendings};
+	core_table_init(&core->monitors, TABLE_MAX, true);
+	struct hash *hashes[] = {
+		&core->processes, &core->sessions, &core->waiters,         &core->parks,    &core->incoming,
+		&core->leaving,   &core->lendings, &core->slots_monitored, &core->watchers, &core->tracked};
 	for (unsigned i = 0; i < BASE_COUNT(hashes); i++)
 		core_hash_init(hashes[i]);
-	struct list *lists[] = {&core->all_sessions, &core->ready, &core->dirty, &core->later,
-							&core->askings};
+	struct list *lists[] = {&core->all_sessions, &core->ready,   &core->dirty,
+							&core->later,        &core->askings, &core->due,
+							&core->told,         &core->sweeps,  &core->tracked_changed};
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		list_init(lists[i]);
 	core_account_init(&core->house, NULL);
@@ -95,12 +98,14 @@ static void dispatch(struct core *core, const struct core_event *event)
 /* What became possible in this step: places for those that wait, credits for what is queued. */
 static void run_ready(struct core *core)
 {
-	while (!list_empty(&core->ready) || !list_empty(&core->dirty)) {
+	unsigned portion = TRACKED_PORTION;
+	while (!list_empty(&core->ready) || !list_empty(&core->dirty) ||
+		   (portion > 0 && !list_empty(&core->tracked_changed))) {
 		while (!list_empty(&core->ready))
 			core_inbox_run(core, BASE_CONTAINER(list_pop(&core->ready), struct channel, ready));
 		if (!list_empty(&core->dirty))
 			core_session_run(core, BASE_CONTAINER(list_pop(&core->dirty), struct session, dirty));
-		core_tracked_run(core);
+		portion = core_tracked_run(core, portion);
 	}
 }
 
@@ -118,6 +123,8 @@ void core_step(struct core *core, uint64_t now, const struct core_event *event)
 	if (!first)
 		dispatch(core, event);
 	core_sessions_resume(core);
+	core_watch_run(core, NOTICE_PORTION);
+	core_spaces_run(core);
 	run_ready(core);
 }
 

@@ -31,7 +31,8 @@ struct pool {
 struct table_entry {
 	uint64_t generation : 44;
 	uint64_t live : 1;
-	uint64_t borrowed : 1; /* slots: came with a delivery and ends with it */
+	uint64_t borrowed : 1;  /* slots: came with a delivery and ends with it */
+	uint64_t monitored : 1; /* slots: a monitor was set on it */
 	union {
 		void *content;
 		uint64_t next_free; /* one more than an index; 0: none */
@@ -98,6 +99,11 @@ struct value { /* immutable, counted */
 	uint16_t number; /* encoding: entry */
 	uint8_t kind, rights;
 	uint8_t height;
+	bool tracked; /* it is a struct tracked_value */
+};
+struct tracked_value {
+	struct value value;
+	struct tracked *tracked; /* of the object: each reference to the value is counted there */
 };
 
 struct bound {
@@ -138,6 +144,7 @@ struct built {
 struct plan {
 	struct value *values[FOS_ENTRIES_MAX]; /* from 1, rising by height */
 	unsigned count, ranges, bounds;        /* entry 0 included */
+	bool tracked;                          /* some of them */
 	uint32_t imm_bytes;
 	size_t size; /* bytes of the table */
 };
@@ -162,6 +169,7 @@ struct invocation {
 	struct timer timer;
 	struct account *account;
 	struct core_ref target;
+	struct tracked *tracked;     /* used: of the target; NULL: it is not tracked */
 	struct bundle *bundle;       /* NULL: no arguments */
 	struct value *on_error;      /* NULL: nobody is told */
 	struct exception *exception; /* NULL: a plain invocation */
@@ -232,7 +240,7 @@ struct object {
 	uint8_t kind;    /* enum fos_kind */
 	uint8_t depth;   /* of a base object 0 */
 	bool once, dead;
-	bool tracked;
+	uint8_t gone;            /* dead: enum fos_gone, for its watchers */
 	bool notice;             /* dead: its maker's Controller is still to be told */
 	bool reserved;           /* ONCE: its space is kept */
 	struct process *process; /* the provider, or whose arena it is; NULL: dead */
@@ -251,6 +259,9 @@ struct object {
 	uint32_t busy;          /* slices of all its subtree */
 	struct list of_remains; /* of the Process that left them */
 	struct list revokings;  /* they wait for its end */
+	struct list watchers;
+	struct list told;        /* dead: of the core, while there are watchers to be told */
+	struct tracked *tracked; /* alive: who holds it; NULL: not a tracked child */
 	union {
 		struct {
 			uint32_t segment, rights;
@@ -296,7 +307,10 @@ struct process {
 	struct list waiters;   /* as a source */
 	struct list lendings;  /* children that it made at other owners */
 	struct list presences; /* sessions that hear of its end */
-	struct list remains;   /* objects with deliveries that it left unfinished */
+	struct list monitors;
+	struct list sweep;   /* of the core: its space is looked through for lost slots */
+	uint32_t swept;      /* so far */
+	struct list remains; /* objects with deliveries that it left unfinished */
 	struct table slots, deliveries;
 	struct channel **channels;
 	uint64_t *segments; /* lengths */
@@ -343,9 +357,10 @@ struct lending { /* a revtree child at another owner, from the call that makes i
 	struct list of_process, of_session;
 	struct process *process;
 	struct session *session;
-	struct caller caller; /* waits for it */
-	struct core_ref ref;  /* of the child; before that of the parent */
-	struct value *value;  /* what the caller will get; NULL: made, or not wanted any more */
+	struct caller caller;   /* waits for it */
+	struct core_ref ref;    /* of the child; before that of the parent */
+	struct tracked *parent; /* held: a living child holds its parent; NULL: it is not tracked */
+	struct value *value;    /* what the caller will get; NULL: made, or not wanted any more */
 	bool tracked;
 };
 
@@ -368,6 +383,96 @@ struct revoking {
 	bool drain;
 };
 
+/* ------------------------------------------------------------------ monitors */
+
+struct monitor {      /* monitor_receive or monitor_delegate: a call that waits */
+	uint64_t id;      /* in core->monitors */
+	struct list hash; /* by its slot */
+	struct list due;  /* of the core: it will fire, `gone` says why */
+	struct list of_process;
+	struct list of_tracked;  /* monitor_delegate */
+	struct list of_session;  /* monitor_receive: with the owner elsewhere */
+	struct cleanup cleanup;  /* its WATCH, its UNWATCH */
+	struct process *process; /* NULL: nobody waits any more */
+	struct session *session;
+	struct watcher *watcher; /* the owner is here */
+	struct caller caller;
+	struct core_ref ref;
+	uint64_t cap;
+	uint8_t gone;
+	bool delegate;
+	bool sent; /* the owner knows of it, or will */
+};
+
+struct watcher {      /* at the owner */
+	struct list hash; /* by session and number */
+	struct list of_object;
+	struct list of_session;
+	struct object *object;
+	struct session *session; /* NULL: of this node */
+	uint64_t monitor;
+	uint32_t process; /* serial, at the session's node */
+};
+
+/* ------------------------------------------------------------------ tracked children */
+
+enum tracked_state { /* of a holder's record; drawn in tracked.c */
+					 TRACKED_IDLE,
+					 TRACKED_HOLD_QUEUED,
+					 TRACKED_HOLD_SENT,
+					 TRACKED_REGISTERED,
+					 TRACKED_RELEASE_QUEUED
+};
+
+/* What this node knows of a tracked child: as its owner, its maker's Controller, or a holder. */
+struct tracked {
+	struct core *core;
+	struct list hash;
+	struct list changed; /* of the core: looked at when the step ends */
+	struct core_ref ref;
+	uint32_t refs;        /* to values of it, and living children below it made from here */
+	uint32_t own;         /* of them: by plain slots of the maker */
+	uint32_t uses;        /* invocations through it, copies from and to it */
+	uint32_t in_transit;  /* entries of messages that their receivers did not confirm */
+	struct list transits; /* struct passage */
+	struct list debts;    /* struct passage: PASSED that is owed */
+	uint64_t passed;      /* the newest number in a PASSED */
+	bool over;            /* known to be dead */
+	bool lost;            /* out of touch with the owner: of no use any more */
+	bool fired;           /* as good as dead */
+	/* The owner's and the maker's. */
+	bool pinned;     /* the child is alive */
+	bool maker_here; /* it is of this node; its serial is `maker` */
+	bool armed;      /* was held by somebody */
+	uint32_t maker;
+	uint64_t none;         /* the maker's: number of the last NONE; CHILD_DONE says 0 */
+	struct list monitors;  /* the maker's: struct monitor */
+	struct object *object; /* the owner's; NULL: of another node, or dead */
+	struct list holders;   /* the owner's: struct holder */
+	uint64_t registrations;
+	uint64_t told_number; /* with the last NONE */
+	bool told;            /* that no one holds it, and so it is still */
+	/* A holder's. */
+	uint8_t state;         /* enum tracked_state */
+	struct list queue;     /* of the session: HOLD or RELEASE waits for a credit */
+	struct session *owner; /* the session with it; NULL: lost */
+	struct list of_owner;
+	uint64_t number; /* of the registration */
+};
+
+struct passage { /* of references to one tracked child through one session */
+	struct list of_tracked, of_session;
+	struct tracked *tracked;
+	struct session *session;
+	uint32_t count;
+};
+
+struct holder { /* a Controller that holds a tracked child, at the owner */
+	struct list of_tracked, of_session;
+	struct tracked *tracked;
+	struct session *session;
+};
+
 struct asking { /* registry_get that waits */
 	struct list link, of_process;
 	struct timer timer;    /* not armed: for ever */
@@ -385,7 +490,11 @@ struct copy { /* the asker's: a call that waits */
 	struct process *process;
 	struct caller caller;
 	uint32_t src_node, dst_node;
-	uint64_t weight; /* of what it keeps by value, charged */
+	uint64_t weight;         /* of what it keeps by value, charged */
+	struct tracked *used[2]; /* dst, src; NULL: not tracked */
+	struct value *on_error;  /* with a `then` */
+	uint64_t trace, span;
+	bool taken; /* the call is over, but not the copy at the source's owner */
 };
 
 /* To whom the end of a copy is told, and how. */
@@ -410,6 +519,7 @@ struct outgoing { /* the source's owner's */
 	struct session *asked_by; /* it gets its COPY credit back; NULL: nobody does */
 	struct process *process;  /* asked for here; NULL: by a peer, or it is dead */
 	struct core_ref dst_ref;
+	struct tracked *used[2];         /* src, dst; NULL: not tracked */
 	uint64_t src_offset, dst_offset; /* in the objects */
 	uint64_t length, sent;
 	uint32_t outstanding; /* slices with the shell */
@@ -427,6 +537,7 @@ struct incoming { /* the destination's owner's */
 	struct timer timer;
 	struct session *from;
 	struct object *dst;
+	struct tracked *used; /* dst; NULL: not tracked */
 	uint64_t stream;
 	uint64_t base, total, received;
 	struct landing landing;
@@ -476,6 +587,13 @@ struct session {
 	struct list asked_revokings; /* struct revoking that it answers */
 	struct list revokings;       /* struct revoking that it asked for */
 	struct list later;           /* of the core: more to tell than fitted into one step */
+	struct list monitors;        /* struct monitor of objects there */
+	struct list watchers;        /* struct watcher of objects here */
+	uint32_t watcher_count;
+	struct list tracked;         /* struct tracked held from there */
+	struct list references;      /* of them: HOLD or RELEASE waits for a credit */
+	struct list holders;         /* struct holder of children here */
+	struct list transits, debts; /* struct passage */
 	uint32_t child_count;        /* alive */
 	uint32_t incoming_count;
 	struct account account;
@@ -500,14 +618,22 @@ struct core {
 	struct timer *timers;
 	struct table objects, copies, outgoing;
 	struct table calls; /* struct asked */
+	struct table monitors;
 	struct hash processes, sessions, waiters, parks, incoming;
 	struct hash leaving;  /* struct process: gone, but not free */
 	struct hash lendings; /* struct lending, by what they name */
+	struct hash slots_monitored;
+	struct hash watchers;
+	struct hash tracked;
 	struct list all_sessions;
-	struct list ready;    /* struct channel */
-	struct list dirty;    /* struct session */
-	struct list later;    /* struct session: dirty in the next step */
-	struct list askings;  /* struct asking */
+	struct list ready;   /* struct channel */
+	struct list dirty;   /* struct session */
+	struct list later;   /* struct session: dirty in the next step */
+	struct list askings; /* struct asking */
+	struct list due;     /* struct monitor */
+	struct list told;    /* struct object: dead, its watchers are being told */
+	struct list sweeps;  /* struct process */
+	struct list tracked_changed;
 	struct account house; /* invocations of dead Processes and ended sessions */
 	struct registry registry;
 	uint32_t process_count, session_count;
@@ -548,6 +674,11 @@ static inline uint32_t core_table_index(uint64_t handle)
 	return (uint32_t)(handle & ((1u << HANDLE_INDEX_BITS) - 1));
 }
 
+static inline uint64_t core_table_handle(const struct table_entry *entry, uint32_t index)
+{
+	return (uint64_t)entry->generation << HANDLE_INDEX_BITS | index;
+}
+
 void core_hash_init(struct hash *hash);
 struct list *core_hash_bucket(struct hash *hash, uint64_t key);
 
@@ -563,18 +694,40 @@ static inline uint64_t core_time_left(const struct core *core, uint64_t end)
 
 /* ------------------------------------------------------------------ value.c, args.c */
 
-struct value *core_value_memory(struct core *core, const struct core_ref *ref, uint64_t offset,
-								uint64_t length, uint8_t rights);
+/* tracked: NULL where the object is not. */
+struct value *core_value_memory(struct core *core, const struct core_ref *ref,
+								struct tracked *tracked, uint64_t offset, uint64_t length,
+								uint8_t rights);
 /* Takes the bundle, also when it fails. */
 struct value *core_value_request(struct core *core, const struct core_ref *ref,
-								 struct bundle *bundle);
+								 struct tracked *tracked, struct bundle *bundle);
 /* The same bounds or arguments over another object. NULL: no memory. */
 struct value *core_value_like(struct core *core, const struct value *value,
-							  const struct core_ref *ref, bool tracked);
+							  const struct core_ref *ref, struct tracked *tracked);
+void core_tracked_touch(struct tracked *tracked);
+static inline void core_tracked_hold(struct tracked *tracked)
+{
+	tracked->refs++;
+	core_tracked_touch(tracked);
+}
+static inline void core_tracked_drop(struct tracked *tracked)
+{
+	BASE_ASSERT(tracked->refs > 0);
+	tracked->refs--;
+	core_tracked_touch(tracked);
+}
+/* NULL: not of a tracked child. */
+static inline struct tracked *core_value_tracked(const struct value *value)
+{
+	return value->tracked ? ((const struct tracked_value *)(const void *)value)->tracked : NULL;
+}
 static inline struct value *core_value_hold(struct value *value)
 {
-	if (value != NULL)
-		value->refs++;
+	if (value == NULL)
+		return NULL;
+	value->refs++;
+	if (value->tracked)
+		core_tracked_hold(core_value_tracked(value));
 	return value;
 }
 void core_value_release(struct core *core, struct value *value); /* NULL is allowed */
@@ -603,8 +756,8 @@ fos_status core_bundle_merge(struct core *core, struct bundle *base, const struc
 /* Builds the values of a call's or message's table; on error nothing is left to release. */
 fos_status core_args_build_call(struct core *core, struct process *process,
 								const struct wire_args_view *view, struct built *out);
-fos_status core_args_build_message(struct core *core, const struct wire_args_view *view,
-								   struct built *out);
+fos_status core_args_build_message(struct core *core, struct session *session,
+								   const struct wire_args_view *view, struct built *out);
 void core_args_release(struct core *core, struct built *built);
 /* A Request with the addition bound. WRONG_TYPE: base or on_error is no Request. */
 fos_status core_args_refine(struct core *core, const struct value *base, const struct addition *add,
@@ -629,6 +782,9 @@ void core_slot_remove(struct core *core, struct process *process, uint64_t cap);
 /* At a delivery's end: unless it was kept. */
 void core_slot_return(struct core *core, struct process *process, uint64_t cap);
 void core_space_end(struct core *core, struct process *process);
+/* Somewhere there are slots whose tracked child was lost: they will be closed. */
+void core_spaces_sweep(struct core *core);
+void core_spaces_run(struct core *core); /* a portion of that */
 /* Whether so many slots and bytes by value more fit beside what is kept for ONCE Requests. */
 bool core_space_fits(const struct core *core, const struct process *process, uint32_t slots,
 					 uint64_t bytes);
@@ -654,6 +810,8 @@ struct maker core_process_maker(const struct core *core, const struct process *p
 void core_object_kill(struct core *core, struct object *object, enum fos_gone why);
 /* Its maker's Controller knows of its end, or does not want to. */
 void core_object_disown(struct object *object);
+/* Whether there is a living child below it. */
+bool core_object_is_lent(const struct object *object);
 /* Counts of open deliveries and remains, and of slices, in it and all above it. */
 void core_object_opened(struct object *object, uint32_t count);
 void core_object_closed(struct object *object, uint32_t count);
@@ -678,7 +836,9 @@ void core_lendings_session_end(struct core *core, struct session *session);
 void core_lendings_process_end(struct core *core, struct process *process);
 /* The Process's record of a child that it made elsewhere; NULL: none. */
 struct lending *core_lending_find(struct core *core, const struct core_ref *ref);
-void core_lending_end(struct core *core, struct lending *lending);
+void core_lending_end(struct core *core, struct lending *lending, enum fos_gone gone);
+/* Nobody holds it: it is revoked. */
+void core_lending_kill(struct core *core, const struct core_ref *ref);
 void core_receive_child(struct core *core, struct session *session, const uint8_t *bytes);
 void core_receive_child_done(struct core *core, struct session *session, const uint8_t *bytes);
 void core_receive_child_gone(struct core *core, struct session *session, const uint8_t *bytes);
@@ -708,21 +868,50 @@ void core_receive_revoke_done(struct core *core, struct session *session, const 
 
 void core_call_monitor_receive(struct core *core, struct caller *caller, const uint8_t *bytes);
 void core_call_monitor_delegate(struct core *core, struct caller *caller, const uint8_t *bytes);
+void core_monitor_fire(struct core *core, struct monitor *monitor, enum fos_gone gone);
 void core_watch_send(struct core *core, struct session *session, struct cleanup *cleanup);
-/* An object of this node died. */
-void core_watch_object_end(struct core *core, struct object *object, enum fos_gone why);
-/* Sends FIRED; how many more the session may be told in this step. */
-unsigned core_watch_tell(struct core *core, struct session *session, unsigned portion);
+void core_watch_slot_end(struct core *core, struct process *process, uint64_t cap);
+/* An object of this node died: object->gone says why. */
+void core_watch_object_end(struct core *core, struct object *object);
+/* Tells some of what is due; how many more it may tell in this step. */
+unsigned core_watch_run(struct core *core, unsigned portion);
 void core_watch_session_end(struct core *core, struct session *session);
-void core_watch_process_end(struct core *core, struct process *process); /* of this node */
+/* Of this node; channel NULL: of all. */
+void core_watch_process_end(struct core *core, struct process *process,
+							const struct channel *channel);
 void core_watch_peer_gone(struct core *core, struct session *session, uint32_t process);
 void core_receive_watch(struct core *core, struct session *session, const uint8_t *bytes);
 void core_receive_fired(struct core *core, struct session *session, const uint8_t *bytes);
 void core_receive_unwatch(struct core *core, struct session *session, const uint8_t *bytes);
 
+/* The record of a tracked child; NULL: this node has none of it. */
+struct tracked *core_tracked_find(struct core *core, const struct core_ref *ref);
+/* Begin and end of a use of it. NULL is allowed. */
+void core_tracked_use(struct tracked *tracked);
+void core_tracked_unuse(struct tracked *tracked);
+/* Whether it may be used and sent: PEER_LOST, STALE, REVOKED. */
+fos_status core_tracked_usable(const struct tracked *tracked);
+/* A new tracked child of this node; one that a Process of this node made elsewhere. QUOTA. */
+fos_status core_tracked_object(struct core *core, struct object *object);
+fos_status core_tracked_lent(struct core *core, const struct core_ref *ref, uint32_t process);
 void core_tracked_object_end(struct core *core, struct object *object);
+void core_tracked_lent_end(struct core *core, const struct core_ref *ref, enum fos_gone gone);
+bool core_tracked_is_maker(const struct tracked *tracked, const struct process *process);
+/* monitor_delegate: DENIED. */
+fos_status core_tracked_may_watch(const struct tracked *tracked, const struct process *process);
+void core_tracked_watch(struct core *core, struct tracked *tracked, struct monitor *monitor);
+/* A message with these values is about to be sent; when it is OK it must be. */
+fos_status core_tracked_set_out(struct core *core, struct session *session,
+								const struct plan *plan);
+/* The record for an entry of a message; *out NULL: dead for ever. QUOTA. */
+fos_status core_tracked_meet(struct core *core, const struct core_ref *ref, struct tracked **out);
+/* A message's table was turned into values, or (not kept) was not: its sender will be told. */
+fos_status core_tracked_arrived(struct core *core, struct session *session,
+								const struct wire_args_view *view, bool kept);
+void core_tracked_session_run(struct core *core, struct session *session);
 void core_tracked_session_end(struct core *core, struct session *session);
-void core_tracked_run(struct core *core); /* at a step's end */
+/* At a step's end: looks at some of those that changed; how many more it may. */
+unsigned core_tracked_run(struct core *core, unsigned portion);
 void core_receive_hold(struct core *core, struct session *session, const uint8_t *bytes);
 void core_receive_held(struct core *core, struct session *session, const uint8_t *bytes);
 void core_receive_release(struct core *core, struct session *session, const uint8_t *bytes);
@@ -762,6 +951,8 @@ void core_invocation_wait(struct core *core, struct invocation *inv);
 void core_invocation_go(struct core *core, struct invocation *inv); /* waits no longer */
 /* drop releases what it holds; free also takes the pool's record out of everything it is in. */
 void core_invocation_drop(struct core *core, struct invocation *inv);
+/* Its target is what the Request names. */
+void core_invocation_aim(struct invocation *inv, const struct value *request);
 void core_invocation_free(struct core *core, struct invocation *inv);
 /* Waited in vain: tells on_error, then frees. */
 void core_invocation_fail(struct core *core, struct invocation *inv, fos_status status);
@@ -849,6 +1040,8 @@ void core_asks_session_end(struct core *core, struct session *session);
 /* Says how a copy ended: `then`, on_error or the asker. `account` keeps what has to wait. */
 void core_copy_report(struct core *core, const struct landing *landing, struct account *account,
 					  fos_status status);
+/* The source's owner, with a `then`: all has left, or nothing will. */
+void core_copy_left(struct core *core, const struct landing *landing);
 void core_copy_span(struct core *core, const struct landing *landing, uint64_t begin,
 					uint64_t bytes, const struct object *dst);
 void core_landing_hold(struct landing *landing);

@@ -51,7 +51,7 @@ void core_notify(struct core *core, const struct notice *notice)
 		return;
 	struct invocation inv;
 	core_invocation_init(&inv, notice->account);
-	inv.target = notice->on_error->ref;
+	core_invocation_aim(&inv, notice->on_error);
 	inv.bundle = core_bundle_hold(notice->on_error->bundle);
 	if (inv.bundle != NULL)
 		inv.on_error = core_value_hold(inv.bundle->on_error);

@@ -776,6 +776,36 @@ fos_status actor_info(struct actor actor, uint64_t cap, struct wire_answer_info 
 	return (fos_status)out->status;
 }
 
+uint64_t actor_revtree(struct actor actor, uint64_t cap, bool tracked)
+{
+	struct call call;
+	FIXED(&call, CAP_REVTREE, cap_revtree, false, .cap = cap, .tracked = tracked);
+	uint64_t cookie = call_submit(actor, &call);
+	world_settle(actor.node->world);
+	struct wire_answer_completion completion;
+	CHECK(call_completed(actor, cookie, &completion) && completion.status == FOS_OK);
+	return completion.cap;
+}
+
+uint64_t actor_monitor(struct actor actor, uint64_t cap, bool delegate)
+{
+	struct call receive, given;
+	FIXED(&receive, MONITOR_RECEIVE, monitor_receive, false, .cap = cap);
+	FIXED(&given, MONITOR_DELEGATE, monitor_delegate, false, .cap = cap);
+	return call_submit(actor, delegate ? &given : &receive);
+}
+
+bool monitor_ended(struct actor actor, uint64_t cookie, struct wire_answer_monitored *out)
+{
+	struct packet *packet = find_record(actor, false, cookie);
+	if (packet == NULL)
+		return false;
+	CHECK(packet->size == sizeof *out);
+	memcpy(out, packet->bytes, sizeof *out);
+	free(packet);
+	return true;
+}
+
 /* ------------------------------------------------------------------ arrivals */
 
 static void read_arrival(const uint8_t *bytes, struct arrival *out)

@@ -143,6 +143,12 @@ fos_status actor_finish(struct actor actor, uint64_t delivery);
 fos_status actor_fail(struct actor actor, uint64_t delivery, fos_status status, const char *text);
 fos_status actor_info(struct actor actor, uint64_t cap, struct wire_answer_info *out);
 
+/* A revtree child; lets the world settle for it. */
+uint64_t actor_revtree(struct actor actor, uint64_t cap, bool tracked);
+/* Sets a monitor; returns its cookie. */
+uint64_t actor_monitor(struct actor actor, uint64_t cap, bool delegate);
+bool monitor_ended(struct actor actor, uint64_t cookie, struct wire_answer_monitored *out);
+
 /* The next delivery of the channel, parsed. false: none. */
 struct arrival {
 	uint64_t handler, id, trace, span, time_left;

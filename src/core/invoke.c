@@ -125,8 +125,17 @@ void core_account_end(struct core *core, struct account *account)
 		core_account_move(core, inv, &core->house);
 }
 
+void core_invocation_aim(struct invocation *inv, const struct value *request)
+{
+	inv->target = request->ref;
+	inv->tracked = core_value_tracked(request);
+	core_tracked_use(inv->tracked);
+}
+
 void core_invocation_drop(struct core *core, struct invocation *inv)
 {
+	core_tracked_unuse(inv->tracked);
+	inv->tracked = NULL;
 	core_bundle_release(core, inv->bundle);
 	core_value_release(core, inv->on_error);
 	core_exception_free(core, inv->exception);
@@ -208,6 +217,13 @@ static fos_status submit_there(struct core *core, struct invocation *inv)
 	struct invocation *kept = core_invocation_keep(core, inv);
 	if (kept == NULL)
 		return FOS_QUOTA;
+	if (now)
+		status = core_tracked_set_out(core, session, &plan);
+	if (status != FOS_OK) {
+		list_remove(&kept->owned);
+		core_free(core, kept, sizeof *kept);
+		return status;
+	}
 	if (park != NULL)
 		core_park_append(core, park, kept);
 	else if (now)
@@ -219,6 +235,9 @@ static fos_status submit_there(struct core *core, struct invocation *inv)
 
 fos_status core_submit(struct core *core, struct invocation *inv)
 {
+	fos_status status = inv->tracked != NULL ? core_tracked_usable(inv->tracked) : FOS_OK;
+	if (status != FOS_OK)
+		return status;
 	return inv->target.node == core->config.node ? submit_here(core, inv) : submit_there(core, inv);
 }
 
@@ -252,7 +271,7 @@ fos_status core_invocation_address(struct core *core, struct invocation *inv,
 	fos_status status = core_bundle_merge(core, request->bundle, add, true, &inv->bundle);
 	if (status != FOS_OK)
 		return status;
-	inv->target = request->ref;
+	core_invocation_aim(inv, request);
 	struct value *inherited = inv->on_error;
 	bool own = inv->bundle != NULL && inv->bundle->on_error != NULL;
 	inv->on_error = core_value_hold(own ? inv->bundle->on_error : inherited);
@@ -304,7 +323,7 @@ void core_receive_invoke(struct core *core, struct session *session, const uint8
 	struct invocation inv;
 	wire_message_tail(bytes, &tail);
 	core_invocation_init(&inv, &session->account);
-	fos_status status = core_args_build_message(core, &tail.args, &built);
+	fos_status status = core_args_build_message(core, session, &tail.args, &built);
 	if (status == FOS_OK) {
 		status = core_bundle_merge(core, NULL, &built.call, true, &inv.bundle);
 		core_args_release(core, &built);

@@ -53,6 +53,13 @@ enum {
 	 * fill a send, few enough that the step stays short. */
 	NOTICE_PORTION = 64,
 
+	/* Records of tracked children that one step looks at when it ends. */
+	TRACKED_PORTION = 256,
+	/* Entries of spaces that one step looks through for slots of lost children. */
+	SWEEP_PORTION = 4096,
+	/* Monitors that one peer may have set on objects of this node: all of its Processes. */
+	WATCHERS_FOR_PEER = 65536,
+
 	/* Copies that one peer may have under way into this node. */
 	INCOMING_MAX = 1024,
 

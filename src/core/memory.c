@@ -26,7 +26,7 @@ void core_call_memory_create(struct core *core, struct caller *caller, const uin
 	list_init(&object->memory.incoming);
 	struct core_ref ref = core_object_ref(core, object);
 	uint64_t cap;
-	value = core_value_memory(core, &ref, 0, call->length, (uint8_t)call->rights);
+	value = core_value_memory(core, &ref, NULL, 0, call->length, (uint8_t)call->rights);
 	status = value != NULL ? core_slot_add(core, process, value, false, &cap) : FOS_QUOTA;
 	core_value_release(core, value);
 	if (status == FOS_OK) {
@@ -46,8 +46,8 @@ fos_status core_memory_part(struct core *core, const struct value *value, uint64
 		return FOS_INVALID;
 	if (!base_range_inside(offset, length, value->length))
 		return FOS_RANGE;
-	*out = core_value_memory(core, &value->ref, value->offset + offset, length,
-							 (uint8_t)(value->rights & ~drop));
+	*out = core_value_memory(core, &value->ref, core_value_tracked(value), value->offset + offset,
+							 length, (uint8_t)(value->rights & ~drop));
 	return *out != NULL ? FOS_OK : FOS_QUOTA;
 }
 

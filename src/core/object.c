@@ -29,8 +29,9 @@ static fos_status add(struct core *core, bool once, struct object **out)
 	}
 	core->serial += 2;
 	*object = (struct object){.serial = core->serial | once, .handle = handle, .once = once};
-	struct list *lists[] = {&object->of_maker, &object->of_parent, &object->children,
-							&object->of_remains, &object->revokings};
+	struct list *lists[] = {&object->of_maker,   &object->of_parent, &object->children,
+							&object->of_remains, &object->revokings, &object->watchers,
+							&object->told};
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		list_init(lists[i]);
 	*out = object;
@@ -109,7 +110,6 @@ fos_status core_object_child(struct core *core, struct object *parent, const str
 		return status;
 	child->kind = parent->kind;
 	child->depth = (uint8_t)(parent->depth + 1);
-	child->tracked = tracked;
 	child->process = parent->process;
 	child->maker = *maker;
 	child->parent = parent;
@@ -119,6 +119,15 @@ fos_status core_object_child(struct core *core, struct object *parent, const str
 	else
 		copy_request(child, parent);
 	charge(child, process, session);
+	if (tracked)
+		status = core_tracked_object(core, child);
+	if (parent->tracked != NULL)
+		core_tracked_touch(parent->tracked);
+	if (status != FOS_OK) {
+		core_object_disown(child);
+		core_object_kill(core, child, FOS_GONE_NOT);
+		return status;
+	}
 	*out = child;
 	return FOS_OK;
 }
@@ -232,6 +241,7 @@ void core_object_kill(struct core *core, struct object *object, enum fos_gone wh
 		if (at->dead)
 			continue;
 		mark(core, at);
+		at->gone = (uint8_t)why;
 		at->next = NULL;
 		*last = at;
 		last = &at->next;
@@ -242,12 +252,22 @@ void core_object_kill(struct core *core, struct object *object, enum fos_gone wh
 			kill_memory(core, at);
 		else
 			kill_request(core, at);
-		core_watch_object_end(core, at, why);
-		if (at->tracked)
-			core_tracked_object_end(core, at);
+		core_watch_object_end(core, at);
+		core_tracked_object_end(core, at);
+		if (at->parent != NULL)
+			core_tracked_touch(at->parent->tracked);
 		at->process = NULL;
 		core_object_unpin(core, at);
 	}
+}
+
+bool core_object_is_lent(const struct object *object)
+{
+	for (const struct list *at = object->children.next; at != &object->children; at = at->next) {
+		if (!BASE_CONTAINER(at, struct object, of_parent)->dead)
+			return true;
+	}
+	return false;
 }
 
 /* ------------------------------------------------------------------ what is left of it */
@@ -287,7 +307,8 @@ void core_object_unpin(struct core *core, struct object *object)
 static bool is_over(const struct object *object)
 {
 	return object->pins == 0 && object->deliveries == 0 && object->remains == 0 &&
-		   object->slices == 0 && !object->notice && list_empty(&object->children);
+		   object->slices == 0 && !object->notice && list_empty(&object->children) &&
+		   list_empty(&object->watchers);
 }
 
 /* Nothing above a living one is dead. */

@@ -67,7 +67,7 @@ static struct process *new_process(struct core *core)
 	struct list *lists[] = {&process->hash,    &process->objects,  &process->copies,
 							&process->askings, &process->outgoing, &process->revokings,
 							&process->waiters, &process->lendings, &process->presences,
-							&process->remains};
+							&process->remains, &process->monitors, &process->sweep};
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		list_init(lists[i]);
 	core_account_init(&process->account, process);
@@ -242,6 +242,7 @@ void core_channel_gone(struct core *core, uint32_t serial, uint32_t number)
 		return;
 	end_askings(core, process, process->channels[number]);
 	forget_callers(process, process->channels[number]);
+	core_watch_process_end(core, process, process->channels[number]);
 	end_channel(core, process->channels[number], &core->house);
 }
 
@@ -280,6 +281,7 @@ void core_process_gone(struct core *core, uint32_t serial)
 		return;
 	process->ending = true;
 	forget_callers(process, NULL);
+	core_watch_process_end(core, process, NULL);
 	end_asked(core, process);
 	for (uint32_t i = 0; i < core->config.limits.channels; i++) {
 		if (process->channels[i] != NULL)
@@ -290,7 +292,7 @@ void core_process_gone(struct core *core, uint32_t serial)
 		core_object_kill(core, object, FOS_GONE_MAKER);
 	core_revokings_process_end(core, process);
 	core_lendings_process_end(core, process);
-	core_watch_process_end(core, process);
+	list_remove(&process->sweep);
 	core_space_end(core, process);
 	/* Behind all that it asked its peers for. */
 	core_presences_process_end(core, process);

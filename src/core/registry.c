@@ -28,7 +28,7 @@ static fos_status give(struct core *core, struct process *process, uint64_t *cap
 	fos_status status = core_bundle_merge(core, NULL, &add, false, &bundle);
 	if (status != FOS_OK)
 		return status;
-	struct value *value = core_value_request(core, &core->registry.ref, bundle);
+	struct value *value = core_value_request(core, &core->registry.ref, NULL, bundle);
 	if (value == NULL)
 		return FOS_QUOTA;
 	status = core_slot_add(core, process, value, false, cap);

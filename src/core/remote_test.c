@@ -499,6 +499,9 @@ static void copies_everywhere(void **state)
 		}
 		assert_int_equal(core_counters(d.node->core)->copies, 2);
 		assert_int_equal(core_counters(d.node->core)->copy_bytes, 2 * LENGTH);
+		/* With a `then` it is over when the source's owner has its credits back. */
+		world_tick(world, world->nodes[A].config.heartbeat);
+		world_settle(world);
 		assert_int_equal(actor_usage(asker).copies, 0);
 		world_end(world);
 	}
@@ -574,9 +577,46 @@ static void copy_disaster(enum disaster disaster, bool with_then, fos_status exp
 		assert_int_equal(arrival.status, expected);
 		/* A broken link is told by both of its ends. */
 		assert_int_equal(actor_arrival(asker, &arrival), disaster == CUT);
+	} else {
+		assert_int_equal(actor_usage(asker).copies, 0);
 	}
-	assert_int_equal(actor_usage(asker).copies, 0);
 	world_end(world);
+}
+
+/* The source's owner is lost with a copy that nobody else knows of: before its first slice went,
+ * and before it even saw the COPY. Once all has left it, its loss is no news. */
+static void copy_source_owner_lost(void **state)
+{
+	(void)state;
+	for (int when = 0; when < 3; when++) {
+		struct world *world = world_new(3, NULL);
+		struct actor s = actor_new(world, A), d = actor_new(world, B), asker = actor_new(world, C);
+		uint64_t src = actor_give(s, actor_memory(s, 0, 100, FOS_READ), asker);
+		uint64_t dst = actor_give(d, actor_memory(d, 0, 100, FOS_WRITE), asker);
+		uint64_t then = actor_request(asker, 6), sorry = actor_request(asker, 7);
+		struct call call = call_copy(dst, src, 0, 0);
+		call_cap(&call, 0, FOS_NEXT, call_slot(&call, then));
+		call.entries[0].on_error = (uint16_t)call_slot(&call, sorry);
+		world->hold[C][A][CORE_CONTROL] = when == 0;
+		world->hold[A][B][CORE_BULK] = when == 1;
+		assert_int_equal(actor_call(asker, &call, NULL), FOS_OK);
+		assert_int_equal(actor_usage(asker).copies, 1);
+		world_settle(world);
+		if (when == 2) {
+			world_tick(world, world->nodes[A].config.heartbeat);
+			world_settle(world);
+		}
+		assert_int_equal(actor_usage(asker).copies, when != 2);
+		world_cut(world, A, C);
+		world_settle(world);
+		struct arrival arrival;
+		assert_true(actor_arrival(asker, &arrival));
+		assert_int_equal(arrival.handler, when == 2 ? 6 : 7);
+		assert_int_equal(arrival.status, when == 2 ? FOS_OK : FOS_OUTCOME_UNKNOWN);
+		assert_false(actor_arrival(asker, &arrival));
+		assert_int_equal(actor_usage(asker).copies, 0);
+		world_end(world);
+	}
 }
 
 static void copies_end_badly(void **state)
@@ -958,6 +998,7 @@ int main(void)
 		cmocka_unit_test(once_across),
 		cmocka_unit_test(copies_everywhere),
 		cmocka_unit_test(copies_end_badly),
+		cmocka_unit_test(copy_source_owner_lost),
 		cmocka_unit_test(copies_take_turns),
 		cmocka_unit_test(many_copies),
 		cmocka_unit_test(registry_comes_and_goes),

@@ -21,7 +21,7 @@ void core_call_request_create(struct core *core, struct caller *caller, const ui
 	list_init(&object->request.waiters);
 	core_timer_init(&object->request.timer, TIMER_ONCE);
 	struct core_ref ref = core_object_ref(core, object);
-	struct value *value = core_value_request(core, &ref, NULL);
+	struct value *value = core_value_request(core, &ref, NULL, NULL);
 	status = value != NULL ? core_slot_add(core, process, value, false, &cap) : FOS_QUOTA;
 	core_value_release(core, value);
 	if (status == FOS_OK && call->once) {

@@ -243,7 +243,7 @@ void core_receive_revoke_done(struct core *core, struct session *session, const 
 	if (asked->kind == ASKED_CHILD) {
 		struct lending *lending = BASE_CONTAINER(asked, struct lending, asked);
 		if (lending->session == session && lending->value == NULL)
-			core_lending_end(core, lending);
+			core_lending_end(core, lending, FOS_GONE_REVOKED);
 		return;
 	}
 	struct revoking *revoking = BASE_CONTAINER(asked, struct revoking, asked);
@@ -251,7 +251,7 @@ void core_receive_revoke_done(struct core *core, struct session *session, const 
 		return;
 	struct lending *lending = core_lending_find(core, &revoking->ref);
 	if (lending != NULL && is_dead((fos_status)message->status))
-		core_lending_end(core, lending);
+		core_lending_end(core, lending, FOS_GONE_REVOKED);
 	core_revoking_end(core, revoking, (fos_status)message->status);
 }
 

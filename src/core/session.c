@@ -169,7 +169,11 @@ static void send_queued(struct core *core, struct session *session, struct invoc
 	/* It fitted when it was taken, and values do not change. */
 	fos_status status = core_plan(core, inv->bundle, inv->on_error, &plan);
 	BASE_ASSERT(status == FOS_OK);
-	core_session_post(core, session, inv, &plan);
+	status = core_tracked_set_out(core, session, &plan);
+	if (status == FOS_OK)
+		core_session_post(core, session, inv, &plan);
+	else
+		core_invocation_fail(core, inv, status);
 }
 
 void core_session_invoke(struct core *core, struct session *session, struct invocation *inv)
@@ -244,7 +248,6 @@ void core_session_cleanup(struct core *core, struct session *session, struct cle
 static void tell(struct core *core, struct session *session)
 {
 	unsigned portion = core_children_tell(core, session, NOTICE_PORTION);
-	portion = core_watch_tell(core, session, portion);
 	if (portion == 0 && list_empty(&session->later))
 		list_push(&core->later, &session->later);
 }
@@ -272,6 +275,7 @@ void core_session_run(struct core *core, struct session *session)
 	send_cleanup(core, session);
 	send_invocations(core, session, WIRE_CLASS_ERROR);
 	send_invocations(core, session, WIRE_CLASS_INVOKE);
+	core_tracked_session_run(core, session);
 	if (session->tell_registry && session->classes[WIRE_CLASS_REFERENCE].credits > 0)
 		core_registry_tell(core, session);
 	send_copies(core, session);
@@ -466,12 +470,13 @@ void core_session_beat(struct core *core, struct session *session)
 
 static void init_lists(struct session *session)
 {
-	struct list *lists[] = {&session->hash,      &session->all,       &session->dirty,
-							&session->asks,      &session->turns,     &session->outgoing,
-							&session->asked,     &session->incoming,  &session->waiters,
-							&session->parks,     &session->children,  &session->gone,
-							&session->lendings,  &session->presences, &session->asked_revokings,
-							&session->revokings, &session->later};
+	struct list *lists[] = {
+		&session->hash,       &session->all,       &session->dirty,           &session->asks,
+		&session->turns,      &session->outgoing,  &session->asked,           &session->incoming,
+		&session->waiters,    &session->parks,     &session->children,        &session->gone,
+		&session->lendings,   &session->presences, &session->asked_revokings, &session->revokings,
+		&session->later,      &session->monitors,  &session->watchers,        &session->tracked,
+		&session->references, &session->holders,   &session->transits,        &session->debts};
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		list_init(lists[i]);
 	for (unsigned i = 0; i < WIRE_CLASS_COUNT; i++) {

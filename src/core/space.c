@@ -13,6 +13,23 @@ bool core_space_fits(const struct core *core, const struct process *process, uin
 		   process->values + kept * ONCE_BYTES + bytes <= limits->values_bytes;
 }
 
+/* While it lasts the child's slots with its maker do not count as held, and slots with a lost child
+ * are closed by and by; until then they are as good as closed. */
+static void schedule(struct core *core, struct process *process)
+{
+	process->swept = 0;
+	if (list_empty(&process->sweep))
+		list_push(&core->sweeps, &process->sweep);
+}
+
+static void enter_tracked(struct core *core, struct process *process, struct tracked *tracked)
+{
+	if (core_tracked_is_maker(tracked, process))
+		tracked->own++;
+	if (tracked->lost)
+		schedule(core, process);
+}
+
 fos_status core_slot_add(struct core *core, struct process *process, struct value *value,
 						 bool borrowed, uint64_t *out)
 {
@@ -21,27 +38,47 @@ fos_status core_slot_add(struct core *core, struct process *process, struct valu
 	uint64_t cap = core_table_add(core, &process->slots, value);
 	if (cap == 0)
 		return FOS_QUOTA;
-	core_table_get(&process->slots, cap)->borrowed = borrowed;
+	struct table_entry *slot = core_table_get(&process->slots, cap);
+	slot->borrowed = borrowed;
+	slot->monitored = false;
 	core_value_hold(value);
+	if (value->tracked)
+		enter_tracked(core, process, core_value_tracked(value));
 	process->usage.slots++;
 	process->values += value->weight;
 	*out = cap;
 	return FOS_OK;
 }
 
+static bool is_lost(const struct value *value)
+{
+	return value->tracked && core_value_tracked(value)->lost;
+}
+
 struct value *core_slot_value(const struct process *process, uint64_t cap)
 {
 	const struct table_entry *entry = core_table_get(&process->slots, cap);
-	return entry != NULL ? entry->content : NULL;
+	return entry != NULL && !is_lost(entry->content) ? entry->content : NULL;
+}
+
+/* What a slot that is gone held. */
+static void leave(struct core *core, struct process *process, struct value *value)
+{
+	process->usage.slots--;
+	process->values -= value->weight;
+	if (value->tracked && core_tracked_is_maker(core_value_tracked(value), process))
+		core_value_tracked(value)->own--;
+	core_value_release(core, value);
 }
 
 void core_slot_remove(struct core *core, struct process *process, uint64_t cap)
 {
-	struct value *value = core_slot_value(process, cap);
+	const struct table_entry *entry = core_table_get(&process->slots, cap);
+	struct value *value = entry->content;
+	if (entry->monitored)
+		core_watch_slot_end(core, process, cap);
 	core_table_remove(&process->slots, cap);
-	process->usage.slots--;
-	process->values -= value->weight;
-	core_value_release(core, value);
+	leave(core, process, value);
 }
 
 void core_slot_return(struct core *core, struct process *process, uint64_t cap)
@@ -55,14 +92,34 @@ void core_space_end(struct core *core, struct process *process)
 {
 	for (uint32_t i = 0; i < process->slots.used; i++) {
 		const struct table_entry *entry = core_table_at(&process->slots, i);
-		if (entry == NULL)
-			continue;
-		struct value *value = entry->content;
-		process->usage.slots--;
-		process->values -= value->weight;
-		core_value_release(core, value);
+		if (entry != NULL)
+			leave(core, process, entry->content);
 	}
 	core_table_end(core, &process->slots);
+}
+
+void core_spaces_sweep(struct core *core)
+{
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		struct list *bucket = &core->processes.buckets[i];
+		for (struct list *at = bucket->next; at != bucket; at = at->next)
+			schedule(core, BASE_CONTAINER(at, struct process, hash));
+	}
+}
+
+void core_spaces_run(struct core *core)
+{
+	for (unsigned portion = SWEEP_PORTION; portion > 0 && !list_empty(&core->sweeps); portion--) {
+		struct process *process = LIST_FIRST(&core->sweeps, struct process, sweep);
+		if (process->swept == process->slots.used) {
+			list_remove(&process->sweep);
+			continue;
+		}
+		uint32_t index = process->swept++;
+		const struct table_entry *entry = core_table_at(&process->slots, index);
+		if (entry != NULL && is_lost(entry->content))
+			core_slot_remove(core, process, core_table_handle(entry, index));
+	}
 }
 
 /* ------------------------------------------------------------------ calls */
@@ -72,7 +129,7 @@ void core_call_cap_close(struct core *core, struct caller *caller, const uint8_t
 	const struct wire_call_cap_close *call = (const void *)bytes;
 	struct process *process = caller->channel->process;
 	fos_status status = FOS_OK;
-	if (core_slot_value(process, call->cap) != NULL)
+	if (core_table_get(&process->slots, call->cap) != NULL)
 		core_slot_remove(core, process, call->cap);
 	else if (!core_table_issued(&process->slots, call->cap))
 		status = FOS_NO_CAP;
@@ -82,10 +139,11 @@ void core_call_cap_close(struct core *core, struct caller *caller, const uint8_t
 void core_call_cap_keep(struct core *core, struct caller *caller, const uint8_t *bytes)
 {
 	const struct wire_call_cap_keep *call = (const void *)bytes;
-	struct table_entry *entry = core_table_get(&caller->channel->process->slots, call->cap);
-	if (entry != NULL)
-		entry->borrowed = false;
-	core_complete(core, caller, entry != NULL ? FOS_OK : FOS_NO_CAP);
+	struct process *process = caller->channel->process;
+	bool there = core_slot_value(process, call->cap) != NULL;
+	if (there)
+		core_table_get(&process->slots, call->cap)->borrowed = false;
+	core_complete(core, caller, there ? FOS_OK : FOS_NO_CAP);
 }
 
 void core_call_cap_is_same(struct core *core, struct caller *caller, const uint8_t *bytes)

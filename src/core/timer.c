@@ -125,7 +125,8 @@ void core_timers_run(struct core *core)
 
 uint64_t core_deadline(const struct core *core)
 {
-	if (!list_empty(&core->later))
+	if (!list_empty(&core->later) || !list_empty(&core->due) || !list_empty(&core->told) ||
+		!list_empty(&core->sweeps) || !list_empty(&core->tracked_changed))
 		return core->now;
 	return core->timers != NULL ? core->timers->when : UINT64_MAX;
 }

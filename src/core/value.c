@@ -6,7 +6,8 @@
  *
  * A bundle holds values, so values form trees with shared parts. Height (at most FOS_NEST_MAX) and
  * weight (bytes of the whole tree, saturating) are known when one is made and never change, so a
- * charge is refunded exactly. */
+ * charge is refunded exactly. The value of a tracked child is longer by a pointer to the record of
+ * who holds it (tracked.c), in which each reference is counted. */
 #include "core/core_internal.h"
 
 static uint32_t add_weight(uint32_t a, uint32_t b)
@@ -14,22 +15,35 @@ static uint32_t add_weight(uint32_t a, uint32_t b)
 	return a > UINT32_MAX - b ? UINT32_MAX : a + b;
 }
 
-static struct value *new_value(struct core *core, const struct core_ref *ref, enum fos_kind kind)
+static size_t size_of(bool tracked)
 {
-	struct value *value = core_alloc(core, sizeof *value);
+	return tracked ? sizeof(struct tracked_value) : sizeof(struct value);
+}
+
+static struct value *new_value(struct core *core, const struct core_ref *ref, enum fos_kind kind,
+							   struct tracked *tracked)
+{
+	size_t size = size_of(tracked != NULL);
+	struct value *value = core_alloc(core, size);
 	if (value == NULL)
 		return NULL;
 	*value = (struct value){.refs = 1,
-							.weight = (uint32_t)core_pool_room(sizeof *value),
+							.weight = (uint32_t)core_pool_room(size),
 							.ref = *ref,
-							.kind = (uint8_t)kind};
+							.kind = (uint8_t)kind,
+							.tracked = tracked != NULL};
+	if (tracked != NULL) {
+		((struct tracked_value *)value)->tracked = tracked;
+		core_tracked_hold(tracked);
+	}
 	return value;
 }
 
-struct value *core_value_memory(struct core *core, const struct core_ref *ref, uint64_t offset,
-								uint64_t length, uint8_t rights)
+struct value *core_value_memory(struct core *core, const struct core_ref *ref,
+								struct tracked *tracked, uint64_t offset, uint64_t length,
+								uint8_t rights)
 {
-	struct value *value = new_value(core, ref, FOS_MEMORY);
+	struct value *value = new_value(core, ref, FOS_MEMORY, tracked);
 	if (value != NULL) {
 		value->offset = offset;
 		value->length = length;
@@ -39,9 +53,9 @@ struct value *core_value_memory(struct core *core, const struct core_ref *ref, u
 }
 
 struct value *core_value_request(struct core *core, const struct core_ref *ref,
-								 struct bundle *bundle)
+								 struct tracked *tracked, struct bundle *bundle)
 {
-	struct value *value = new_value(core, ref, FOS_REQUEST);
+	struct value *value = new_value(core, ref, FOS_REQUEST, tracked);
 	if (value == NULL) {
 		core_bundle_release(core, bundle);
 		return NULL;
@@ -55,12 +69,11 @@ struct value *core_value_request(struct core *core, const struct core_ref *ref,
 }
 
 struct value *core_value_like(struct core *core, const struct value *value,
-							  const struct core_ref *ref, bool tracked)
+							  const struct core_ref *ref, struct tracked *tracked)
 {
-	(void)tracked;
 	if (value->kind == FOS_MEMORY)
-		return core_value_memory(core, ref, value->offset, value->length, value->rights);
-	return core_value_request(core, ref, core_bundle_hold(value->bundle));
+		return core_value_memory(core, ref, tracked, value->offset, value->length, value->rights);
+	return core_value_request(core, ref, tracked, core_bundle_hold(value->bundle));
 }
 
 /* ------------------------------------------------------------------ release, by a worklist */
@@ -70,6 +83,8 @@ static void drop_value(struct value *value, struct value **work)
 	if (value == NULL)
 		return;
 	BASE_ASSERT(value->refs > 0);
+	if (value->tracked)
+		core_tracked_drop(core_value_tracked(value));
 	if (--value->refs == 0) {
 		value->next = *work;
 		*work = value;
@@ -96,7 +111,7 @@ static void run(struct core *core, struct value *work)
 		work = value->next;
 		if (value->kind == FOS_REQUEST)
 			drop_bundle(core, value->bundle, &work);
-		core_free(core, value, sizeof *value);
+		core_free(core, value, size_of(value->tracked));
 	}
 }
 
