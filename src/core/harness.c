@@ -682,12 +682,22 @@ fos_status actor_ask(struct actor actor, const struct call *call, uint64_t *cap)
 	return (fos_status)completion.status;
 }
 
-uint64_t actor_revtree(struct actor actor, uint64_t cap)
+static uint64_t revtree(struct actor actor, uint64_t cap, bool tracked)
 {
-	struct call call = call_revtree(cap, false);
+	struct call call = call_revtree(cap, tracked);
 	uint64_t child = 0;
 	CHECK(actor_ask(actor, &call, &child) == FOS_OK && child != 0);
 	return child;
+}
+
+uint64_t actor_revtree(struct actor actor, uint64_t cap)
+{
+	return revtree(actor, cap, false);
+}
+
+uint64_t actor_tracked(struct actor actor, uint64_t cap)
+{
+	return revtree(actor, cap, true);
 }
 
 static uint64_t create(struct actor actor, uint64_t handler, bool once, uint64_t deadline)
@@ -774,17 +784,6 @@ fos_status actor_info(struct actor actor, uint64_t cap, struct wire_answer_info 
 	memcpy(out, packet->bytes, sizeof *out);
 	free(packet);
 	return (fos_status)out->status;
-}
-
-uint64_t actor_revtree(struct actor actor, uint64_t cap, bool tracked)
-{
-	struct call call;
-	FIXED(&call, CAP_REVTREE, cap_revtree, false, .cap = cap, .tracked = tracked);
-	uint64_t cookie = call_submit(actor, &call);
-	world_settle(actor.node->world);
-	struct wire_answer_completion completion;
-	CHECK(call_completed(actor, cookie, &completion) && completion.status == FOS_OK);
-	return completion.cap;
 }
 
 uint64_t actor_monitor(struct actor actor, uint64_t cap, bool delegate)

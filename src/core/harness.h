@@ -132,6 +132,7 @@ fos_status actor_ask(struct actor actor, const struct call *call, uint64_t *cap)
 /* Its status, or FOS_STATUS_COUNT while it is not completed. */
 fos_status call_status(struct actor actor, uint64_t cookie);
 uint64_t actor_revtree(struct actor actor, uint64_t cap); /* settles the world */
+uint64_t actor_tracked(struct actor actor, uint64_t cap); /* the same, TRACKED */
 uint64_t actor_request(struct actor actor, uint64_t handler);
 uint64_t actor_once(struct actor actor, uint64_t handler, uint64_t deadline);
 uint64_t actor_memory(struct actor actor, uint64_t offset, uint64_t length, uint32_t rights);
@@ -143,8 +144,6 @@ fos_status actor_finish(struct actor actor, uint64_t delivery);
 fos_status actor_fail(struct actor actor, uint64_t delivery, fos_status status, const char *text);
 fos_status actor_info(struct actor actor, uint64_t cap, struct wire_answer_info *out);
 
-/* A revtree child; lets the world settle for it. */
-uint64_t actor_revtree(struct actor actor, uint64_t cap, bool tracked);
 /* Sets a monitor; returns its cookie. */
 uint64_t actor_monitor(struct actor actor, uint64_t cap, bool delegate);
 bool monitor_ended(struct actor actor, uint64_t cookie, struct wire_answer_monitored *out);

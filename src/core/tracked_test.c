@@ -56,7 +56,7 @@ static struct stage on_stage(uint32_t owner, uint32_t maker, uint32_t c, uint32_
 	stage.maker_to_d = actor_give(stage.d, actor_request(stage.d, 3), stage.maker);
 	stage.home_door = actor_give(stage.maker, actor_request(stage.maker, 4), stage.d);
 	uint64_t lent = actor_give(stage.owner, stage.object, stage.maker);
-	stage.child = actor_revtree(stage.maker, lent, true);
+	stage.child = actor_tracked(stage.maker, lent);
 	stage.cookie = actor_monitor(stage.maker, stage.child, true);
 	world_settle(world);
 	waits(&stage);
@@ -278,7 +278,7 @@ static void below(void **state)
 			uint64_t at_c = take(stage.c);
 			bool own = who % 3 == 0;
 			struct actor by = own ? stage.maker : stage.c;
-			uint64_t child = actor_revtree(by, own ? stage.child : at_c, false);
+			uint64_t child = actor_revtree(by, own ? stage.child : at_c);
 			drop(stage.c, at_c);
 			world_settle(stage.world);
 			waits(&stage);
@@ -334,7 +334,7 @@ static void tracked_below_tracked(void **state)
 	pass(stage.maker, stage.c_door, stage.child);
 	world_settle(stage.world);
 	uint64_t at_c = take(stage.c);
-	uint64_t inner = actor_revtree(stage.c, at_c, true);
+	uint64_t inner = actor_tracked(stage.c, at_c);
 	uint64_t cookie = actor_monitor(stage.c, inner, true);
 	drop(stage.c, at_c);
 	pass(stage.c, stage.d_door, inner);
@@ -462,8 +462,7 @@ static void in_use_by_a_copy(void **state)
 							  .c = actor_new(world, C),
 							  .d = actor_new(world, D)};
 		uint64_t memory = actor_memory(stage.owner, 0, 1000, 3);
-		stage.child =
-			actor_revtree(stage.maker, actor_give(stage.owner, memory, stage.maker), true);
+		stage.child = actor_tracked(stage.maker, actor_give(stage.owner, memory, stage.maker));
 		stage.cookie = actor_monitor(stage.maker, stage.child, true);
 		uint64_t at_c = actor_give(stage.maker, stage.child, stage.c);
 		uint64_t mine = actor_memory(stage.c, 0, 1000, 3);
@@ -632,7 +631,7 @@ static void without_credits(void **state)
 	uint64_t lent = actor_give(stage.owner, stage.object, stage.maker);
 	uint64_t children[MANY], cookies[MANY], at_c[MANY];
 	for (unsigned i = 0; i < MANY; i++) {
-		children[i] = actor_revtree(stage.maker, lent, true);
+		children[i] = actor_tracked(stage.maker, lent);
 		cookies[i] = actor_monitor(stage.maker, children[i], true);
 	}
 	hold(stage.world, B, C);
@@ -758,7 +757,7 @@ static void holder_loses_the_owner(void **state)
 	drop(stage.c, with);
 	/* And another one comes as it should. */
 	uint64_t lent = actor_give(stage.owner, stage.object, stage.maker);
-	stage.child = actor_revtree(stage.maker, lent, true);
+	stage.child = actor_tracked(stage.maker, lent);
 	stage.cookie = actor_monitor(stage.maker, stage.child, true);
 	pass(stage.maker, stage.c_door, stage.child);
 	world_settle(stage.world);

@@ -107,7 +107,7 @@ static void children_of_the_dead(void **state)
 	struct actor maker = actor_new(world, B), between = actor_new(world, C),
 				 watcher = actor_new(world, A);
 	uint64_t memory = actor_memory(maker, 0, 100, 3);
-	uint64_t child = actor_revtree(between, actor_give(maker, memory, between), false);
+	uint64_t child = actor_revtree(between, actor_give(maker, memory, between));
 	uint64_t got = actor_give(between, child, watcher);
 	uint64_t cookie = actor_monitor(watcher, got, false);
 	world_settle(world);
@@ -115,7 +115,7 @@ static void children_of_the_dead(void **state)
 	world_settle(world);
 	ends(watcher, cookie, FOS_REVOKED, FOS_GONE_REVOKED);
 	/* And when its maker dies, at a third node. */
-	child = actor_revtree(between, actor_give(maker, actor_memory(maker, 0, 9, 3), between), false);
+	child = actor_revtree(between, actor_give(maker, actor_memory(maker, 0, 9, 3), between));
 	got = actor_give(between, child, watcher);
 	cookie = actor_monitor(watcher, got, false);
 	world_settle(world);
