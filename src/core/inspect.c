@@ -159,6 +159,17 @@ bool core_inspect_slot(const struct core *core, uint32_t serial, uint64_t cap,
 	return true;
 }
 
+bool core_inspect_object(const struct core *core, const struct core_view_ref *ref,
+						 struct core_view_object *out)
+{
+	const struct table_entry *entry = core_table_at(&core->objects, ref->index);
+	const struct object *object = entry != NULL ? entry->content : NULL;
+	if (object == NULL || object->serial != ref->serial || ref->epoch != core->config.epoch)
+		return false;
+	*out = view_object(core, object);
+	return true;
+}
+
 bool core_inspect_transfer(const struct core *core, uint64_t token, struct core_view_transfer *out)
 {
 	const struct table_entry *entry = core_table_get(&core->outgoing, token);

@@ -59,6 +59,9 @@ void core_inspect(const struct core *core, const struct core_visitor *visitor, v
 /* What one slot holds; false: nothing. */
 bool core_inspect_slot(const struct core *core, uint32_t process, uint64_t cap,
 					   struct core_view_slot *out);
+/* The object of this core that `ref` names, also a dead entry of it; false: none. */
+bool core_inspect_object(const struct core *core, const struct core_view_ref *ref,
+						 struct core_view_object *out);
 /* The copy that a token of CORE_MOVE or CORE_SEND_SLICE belongs to; false: none. */
 bool core_inspect_transfer(const struct core *core, uint64_t token, struct core_view_transfer *out);
 

@@ -424,12 +424,16 @@ static const char *receive(struct core *core, struct session *session,
 		return "a message without a credit";
 	count(&core->counters.received, head->type, 1);
 	count(&core->counters.received_bytes, head->type, event->size);
-	/* Counted before it is handled, so that what answers it carries the credit; a COPY's comes back
-	 * when the copy left. The credits in its own header are taken last: with a bounce comes the
-	 * credit of what bounced, whose record the bounce must still find. */
-	if (number != WIRE_CLASS_ANSWER && number != WIRE_CLASS_COPY)
+	/* A credit is returned by what answers the message, except an invocation's: of what its
+	 * handling sends, only what follows a bounce may say that it was handled. A COPY's comes back
+	 * when the copy left. The credits in the message's own header are taken last: with a bounce may
+	 * come the credit of what bounced before, whose record the bounce must still find. */
+	bool invocation = number == WIRE_CLASS_INVOKE || number == WIRE_CLASS_ERROR;
+	if (number != WIRE_CLASS_ANSWER && number != WIRE_CLASS_COPY && !invocation)
 		class->unreturned++;
 	dispatch(core, session, event->bytes);
+	if (invocation)
+		class->unreturned++;
 	return take_credits(core, session, head) ? NULL : "more credits than there are";
 }
 

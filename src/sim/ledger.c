@@ -167,6 +167,14 @@ struct told *ledger_completed(struct world *world, struct process *process, uint
 	return told;
 }
 
+void ledger_watch(struct told *told, uint64_t cap)
+{
+	struct core_view_slot slot;
+	told->cap = cap;
+	if (core_inspect_slot(told->process->node->core, told->process->serial, cap, &slot))
+		told->watched = slot.ref;
+}
+
 /* ------------------------------------------------------------------ Requests and invocations */
 
 uint32_t ledger_object(struct world *world, struct process *process, uint32_t channel, bool once)
@@ -326,6 +334,17 @@ static bool lives(const struct process *process)
 	return process->alive && process->node->processes[process->serial] == process;
 }
 
+/* A monitor may wait for ever, but not for what has happened. */
+static bool may_wait(struct world *world, const struct told *told)
+{
+	if (told->type != WIRE_CALL_TYPE_MONITOR_RECEIVE &&
+		told->type != WIRE_CALL_TYPE_MONITOR_DELEGATE)
+		return false;
+	struct core_view_object object;
+	const struct node *owner = &world->nodes[told->watched.node - 1];
+	return core_inspect_object(owner->core, &told->watched, &object) && !object.dead;
+}
+
 /* Everything settled: what must have ended has. */
 void ledger_quiet(struct world *world)
 {
@@ -333,7 +352,7 @@ void ledger_quiet(struct world *world)
 	for (uint32_t i = 1; i <= ledger->call_count; i++) {
 		const struct told *told = AT(ledger->calls, i);
 		if (!told->done && lives(told->process) &&
-			told->turn == told->process->turns[told->channel])
+			told->turn == told->process->turns[told->channel] && !may_wait(world, told))
 			sim_violation(
 				world, "a %s of Process %u of node %u, submitted at %llu us, never completed",
 				wire_call_name(told->type), told->process->serial, told->process->node->number,

@@ -639,8 +639,12 @@ static void do_revtree(struct world *world, struct process *process)
 static void do_watch(struct world *world, struct process *process)
 {
 	BEGIN(call, world, process, MONITOR_RECEIVE, monitor_receive, .cap = 0);
-	((struct wire_call_monitor_receive *)(void *)call.fixed)->cap = pick(&call, WANT_ANY)->cap;
-	go(&call);
+	struct wire_call_monitor_receive *fixed = (void *)call.fixed;
+	fixed->cap = pick(&call, WANT_ANY)->cap;
+	uint64_t cookie;
+	struct told *told = prepare(&call, &cookie);
+	ledger_watch(told, fixed->cap);
+	submit(&call, cookie);
 }
 
 static void do_watch_holders(struct world *world, struct process *process)
@@ -649,8 +653,12 @@ static void do_watch_holders(struct world *world, struct process *process)
 	const struct name *name = pick(&call, WANT_ANY);
 	for (unsigned tries = 0; tries < 4 && !name->tracked; tries++)
 		name = pick_again(&call, WANT_ANY);
-	((struct wire_call_monitor_delegate *)(void *)call.fixed)->cap = name->cap;
-	go(&call);
+	struct wire_call_monitor_delegate *fixed = (void *)call.fixed;
+	fixed->cap = name->cap;
+	uint64_t cookie;
+	struct told *told = prepare(&call, &cookie);
+	ledger_watch(told, fixed->cap);
+	submit(&call, cookie);
 }
 
 static void do_registry(struct world *world, struct process *process)

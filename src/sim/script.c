@@ -96,11 +96,25 @@ static bool save(const char *path, const struct sim_options *options, const stru
 
 /* ------------------------------------------------------------------ the shortest */
 
+/* Whether two say the same, whatever numbers they name. */
+static bool same_reason(const char *a, const char *b)
+{
+	static const char digits[] = "0123456789";
+	for (;; a++, b++) {
+		a += strspn(a, digits);
+		b += strspn(b, digits);
+		if (*a != *b)
+			return false;
+		if (*a == 0)
+			return true;
+	}
+}
+
 static bool fails(const struct sim_options *options, const struct step *steps, uint32_t count,
-				  struct result *result)
+				  const char *reason, struct result *result)
 {
 	run_seed(options, steps, count, result);
-	return result->violated;
+	return result->violated && same_reason(result->reason, reason);
 }
 
 /* Without [from, from + length). */
@@ -132,7 +146,7 @@ void script_minimise(const struct sim_options *options, const struct result *fai
 		bool any = false;
 		for (uint32_t from = 0; from < count && time(NULL) < end;) {
 			uint32_t left = without(steps, count, from, piece, fewer);
-			if (fails(&quiet, fewer, left, &result)) {
+			if (fails(&quiet, fewer, left, failed->reason, &result)) {
 				memcpy(steps, fewer, left * sizeof *steps);
 				count = left;
 				last = result;

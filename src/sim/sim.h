@@ -307,10 +307,11 @@ struct told { /* a call, from its submission to its one completion */
 	bool done;
 	bool drain, fail_if_refused;
 	bool has_name;
-	uint32_t handler;  /* revoke: of an own Request; create: its number */
-	uint64_t cap;      /* what the call is about */
-	uint64_t delivery; /* what it finishes */
-	struct name name;  /* what an OK completion gives, or what cap_info must say */
+	uint32_t handler;             /* revoke: of an own Request; create: its number */
+	uint64_t cap;                 /* what the call is about */
+	uint64_t delivery;            /* what it finishes */
+	struct core_view_ref watched; /* of a monitor */
+	struct name name;             /* what an OK completion gives, or what cap_info must say */
 };
 
 struct ledger *ledger_new(void);
@@ -323,6 +324,8 @@ uint32_t ledger_object(struct world *world, struct process *process, uint32_t ch
 /* The number of the Request that a slot holds as its maker got it; 0: it is none, or a child. */
 uint32_t ledger_handler(struct world *world, struct process *process, uint64_t cap);
 /* cap: what it gave. */
+/* What a monitor's slot holds. */
+void ledger_watch(struct told *told, uint64_t cap);
 struct told *ledger_completed(struct world *world, struct process *process, uint64_t cookie,
 							  fos_status status, uint64_t cap);
 void ledger_delivered(struct world *world, struct process *process, uint32_t channel,
