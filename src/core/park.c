@@ -171,9 +171,11 @@ void core_park_room(struct core *core, struct session *session,
 					const struct wire_message_room *room)
 {
 	struct core_ref target = {session->node, room->index, room->epoch, room->serial};
-	struct park *park = core_park_find(core, session, &target);
-	uint32_t sent = 0, parked = park != NULL ? park->count : 0;
-	for (; sent < room->count && sent < parked; sent++)
+	struct park *park;
+	uint32_t sent = 0;
+	/* Looked for anew each time: one that cannot leave gives its place to the next, and so the last
+	 * may be gone with it. */
+	for (; sent < room->count && (park = core_park_find(core, session, &target)) != NULL; sent++)
 		retry(core, park);
 	if (sent < room->count)
 		return_room(core, session, &target, room->count - sent);
