@@ -298,12 +298,30 @@ static void do_revoke(unsigned long number, char **w)
 	submitted(fos_cap_revoke_async(ch, cap_of(w[1]), ended, pending), pending);
 }
 
+/* revtree CHILD PARENT [tracked] */
+static void do_revtree(unsigned long number, char **w)
+{
+	struct pending *pending = pend(number, name_new(w[1]));
+	fos_cap parent = w[2] ? cap_of(w[2]) : FOS_CAP_NONE;
+	unsigned flags = w[2] && w[3] && !strcmp(w[3], "tracked") ? FOS_TRACKED : 0;
+	submitted(fos_cap_create_revtree_async(ch, parent, flags, ended, pending), pending);
+}
+
+/* drain CAP [MS] */
+static void do_drain(unsigned long number, char **w)
+{
+	struct pending *pending = pend(number, NULL);
+	uint64_t time = w[2] ? strtoull(w[2], NULL, 10) * MS : 0;
+	submitted(fos_cap_drain_async(ch, cap_of(w[1]), time, ended, pending), pending);
+}
+
 static void do_info(unsigned long number, char **w)
 {
 	fos_cap_information info = {0};
 	char text[96];
 	fos_status status = fos_cap_info(ch, cap_of(w[1]), &info);
-	snprintf(text, sizeof text, "%s%s node %u", info.own ? "own " : "",
+	snprintf(text, sizeof text, "%s%s%s%s node %u", info.own ? "own " : "",
+			 info.revocable ? "revocable " : "", info.tracked ? "tracked " : "",
 			 info.reachable ? "reachable" : "unreachable", info.node);
 	say(number, status, text);
 }
@@ -349,7 +367,7 @@ static const struct command {
 	{"find", do_find},       {"call", do_call},       {"give", do_give},
 	{"copy", do_copy},       {"close", do_close},     {"revoke", do_revoke},
 	{"info", do_info},       {"null", do_null},       {"finish", do_finish},
-	{"count", do_count},
+	{"count", do_count},     {"revtree", do_revtree}, {"drain", do_drain},
 };
 
 /* ------------------------------------------------------------------ input */
