@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""Kills a program at its n-th system call, for each n of one run of the main job's chain.
+
+    crashes.py [--all] [--samples N] [--seed N] [PROGRAM...]
+
+FRACTOS names the command's executable, FUSED the folder of the library with the fuse (tests/crash). The
+client (faceverify) and each service die in turn, at every call with --all, else at a few chosen by the
+seed; every other time just before the Controller can see the call instead of just after. Each time:
+
+  the job that ran ends, in bounded time, in whatever way;
+  everything serves again by itself;
+  the next job succeeds;
+  the tables of all who lived, and of who was started again, hold no more than before: objects, slots,
+  deliveries, parked invocations, copies, values, arenas, descriptors, shared memory."""
+import argparse
+import mmap
+import os
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+import stories
+from stories import Untrue, until
+
+CLIENT = "fractos-faceverify"
+PROGRAMS = {CLIENT: None, "fractos-registry": "fs/registry", "fractos-fs": "fs/fs", "fractos-blk": "storage/blk",
+            "fractos-gpu": "gpu/gpu"}
+# blk keeps the watches of dead watchers, at most 32, each a delivery and a slot (WATCHES_MAX in its front.c).
+KEPT = {"storage/blk": {"slots": 32, "deliveries": 32, "values_bytes": 32 * 256}}
+JOB = [*stories.SMALL, "--mode", "chain"]
+
+
+class Fuse:
+    """struct fuse of tests/crash/fuse.c."""
+    LAYOUT = "=32sqQI4x"
+
+    def __init__(self, path):
+        with open(path, "w+b") as file:
+            file.truncate(4096)
+            self.map = mmap.mmap(file.fileno(), 4096)
+
+    def arm(self, program, left, before=False):
+        struct.pack_into(self.LAYOUT, self.map, 0, b"", 0, 0, 0)
+        struct.pack_into("=qQI", self.map, 32, left, 0, before)
+        struct.pack_into("=32s", self.map, 0, program.encode())
+
+    def read(self):
+        _, left, calls, _ = struct.unpack_from(self.LAYOUT, self.map, 0)
+        return left, calls
+
+
+def run_job(cluster):
+    """Its exit status; it must end within a time that has nothing to do with how."""
+    try:
+        return subprocess.run([stories.FRACTOS, "run", "--cluster", cluster.name, *JOB], capture_output=True,
+                              text=True, timeout=30)
+    except subprocess.TimeoutExpired:
+        raise Untrue("the job hangs") from None
+
+
+def more(before, after):
+    """What is more than it was, by who it is: also of who was started again."""
+    by_name = {who[1]: rows for who, rows in before.items()}
+    lines = []
+    for (_, who), rows in after.items():
+        for what, n in rows.items():
+            if who in by_name and n > by_name[who].get(what, 0) + KEPT.get(who, {}).get(what, 0):
+                lines.append(f"{who} has {n} {what}, before {by_name[who].get(what, 0)}")
+        if who not in by_name:
+            lines.append(f"{who} has come and stayed")
+    return lines
+
+
+def strike(cluster, fuse, before, program, index, early):
+    """One death. False: the run made fewer calls than that."""
+    fuse.arm(program, index, early)
+    run_job(cluster)
+    left, _ = fuse.read()
+    if left > 0:
+        fuse.arm("", 0)
+        return False
+    fuse.arm("", 0)
+    until(cluster.all_serve, 20, "all serve")
+    after = run_job(cluster)
+    if after.returncode != 0:
+        raise Untrue("the next job fails: " + (after.stdout + after.stderr)[-600:])
+    end = time.monotonic() + stories.PATIENCE
+    while (left_over := more(before, stories.tables(cluster))) and time.monotonic() < end:
+        time.sleep(0.05)
+    if left_over:
+        raise Untrue("left behind: " + "; ".join(left_over))
+    return True
+
+
+def start(fuse_path, count):
+    """A cluster with the fuse in all its programs, and its tables."""
+    os.environ["FRACTOS_FUSE"] = fuse_path
+    os.environ["LD_LIBRARY_PATH"] = os.environ["FUSED"]
+    cluster = stories.Cluster(f"crash-{os.getpid()}-{count}")
+    try:
+        cluster.warm()
+        # So that who is started again is compared with somebody who was. fs before blk: the lease of its
+        # last opening but one stays with fs until it opens once more.
+        for place in filter(None, PROGRAMS.values()):
+            cluster.run("restart", place, "--cluster", cluster.name)
+            until(cluster.all_serve, 20, "all serve")
+            cluster.run("run", "--cluster", cluster.name, *JOB)
+    except BaseException:
+        cluster.down()
+        raise
+    return cluster, stories.tables(cluster)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("programs", nargs="*", metavar="PROGRAM")
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--samples", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    arguments = parser.parse_args()
+    if os.geteuid() != 0:
+        print("skipped: needs root, for network namespaces")
+        return 77
+    print(f"seed {arguments.seed}")
+    chance, bad, deaths, clusters = random.Random(arguments.seed), 0, 0, 0
+    with tempfile.TemporaryDirectory() as folder:
+        fuse = Fuse(f"{folder}/fuse")
+        cluster = None
+        try:
+            for program in arguments.programs or PROGRAMS:
+                if cluster is None:
+                    (cluster, before), clusters = start(f"{folder}/fuse", clusters), clusters + 1
+                fuse.arm(program, 1 << 40)
+                run_job(cluster)
+                _, calls = fuse.read()
+                fuse.arm("", 0)
+                if calls == 0:
+                    raise Untrue(f"{program} makes no calls, or not through the library with the fuse")
+                indices = range(1, calls + 1) if arguments.all else sorted(
+                    chance.sample(range(1, calls + 1), min(arguments.samples, calls)))
+                died, wrong = 0, []
+                for index in indices:
+                    try:
+                        if cluster is None:
+                            (cluster, before), clusters = start(f"{folder}/fuse", clusters), clusters + 1
+                        died += strike(cluster, fuse, before, program, index, index % 2 == 1)
+                    except (Untrue, subprocess.SubprocessError, OSError) as error:
+                        wrong.append(f"{program} killed at call {index} "
+                                     f"({'before' if index % 2 else 'after'}): {error}")
+                        print(f"      {wrong[-1]}", flush=True)
+                        cluster.down()
+                        cluster = None
+                deaths, bad = deaths + died, bad + len(wrong)
+                print(f"{'FAIL' if wrong else 'ok  '} {program}: {calls} calls in a run, killed at {died} of them, "
+                      f"{len(wrong)} wrong", flush=True)
+        finally:
+            if cluster:
+                cluster.down()
+    print(f"{deaths} deaths, {bad} wrong")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
