@@ -338,14 +338,14 @@ fos_status core_tracked_arrived(struct core *core, struct session *session,
 
 static void enqueue(struct core *core, struct tracked *tracked, enum tracked_state state)
 {
-	tracked->state = state;
+	tracked->state = (uint8_t)state;
 	list_push(&tracked->owner->references, &tracked->queue);
 	core_session_dirty(core, tracked->owner);
 }
 
 static void dequeue(struct tracked *tracked, enum tracked_state state)
 {
-	tracked->state = state;
+	tracked->state = (uint8_t)state;
 	list_remove(&tracked->queue);
 }
 
