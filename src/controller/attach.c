@@ -6,6 +6,8 @@
  *                            <-    ATTACHED status, node, serial
  *       CHANNEL | SEGMENT | CLOSE ->       (one at a time, as often as wanted)
  *                            <-    OPENED | MAPPED | CLOSED, with descriptors
+ *       DEVICE, with a descriptor ->
+ *                            <-    DEVICE_DONE
  *       (the connection stays: its end-of-file, or the pidfd, is the Process's death)
  *
  * A packet that is not of this dialogue ends its Process. Answers are never waited for: a Process
@@ -139,6 +141,51 @@ static void on_close(struct controller *c, struct process *p, const void *packet
 
 /* ------------------------------------------------------------------ packets */
 
+/* Takes a packet without the descriptors that may come with it: where there is no room for them the
+ * kernel closes them. */
+static ssize_t take(int fd, uint8_t *packet, size_t size, int flags)
+{
+	return recv(fd, packet, size, MSG_DONTWAIT | MSG_TRUNC | flags);
+}
+
+/* With its one descriptor; -1 where there is none. */
+static ssize_t take_device(int fd, uint8_t *packet, size_t size, int *device)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec part = {.iov_base = packet, .iov_len = size};
+	struct msghdr message = {.msg_iov = &part,
+							 .msg_iovlen = 1,
+							 .msg_control = control.bytes,
+							 .msg_controllen = CMSG_LEN(sizeof(int))};
+	ssize_t taken = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	const struct cmsghdr *head = taken > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	*device = -1;
+	if (head != NULL && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
+		head->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(device, CMSG_DATA(head), sizeof *device);
+	return taken;
+}
+
+static void on_device(struct controller *c, struct process *p, int fd)
+{
+	struct wire_attach_device_done out = {.header = HEADER(device_done, DEVICE_DONE)};
+	out.status = fd >= 0 ? device_add(p, fd) : FOS_INVALID;
+	answer(c, p, &out, sizeof out, NULL, 0);
+	if (out.status != FOS_OK)
+		log_line(&c->log, "process %u \"%s\" could not register a device: %s", p->serial, p->label,
+				 fos_status_text((fos_status)out.status));
+}
+
+static bool is_device(const uint8_t *packet, ssize_t size)
+{
+	return size == (ssize_t)sizeof(struct wire_attach_device) &&
+		   wire_check_attach(packet, (size_t)size) &&
+		   ((const struct wire_record *)(const void *)packet)->type == WIRE_ATTACH_TYPE_DEVICE;
+}
+
 static void on_packet(struct controller *c, struct process *p, const uint8_t *packet, size_t size)
 {
 	const struct wire_record *header = (const void *)packet;
@@ -167,11 +214,18 @@ static void on_lifeline(struct controller *c, struct source *source)
 	struct process *p = BASE_CONTAINER(source, struct process, lifeline);
 	_Alignas(8) uint8_t packet[PACKET_MAX];
 	for (int i = 0; i < PACKETS_A_TURN && !p->ending; i++) {
-		/* Without room for control data the kernel closes descriptors that were sent along. */
-		ssize_t size = recv(source->fd, packet, sizeof packet, MSG_DONTWAIT | MSG_TRUNC);
+		ssize_t size = take(source->fd, packet, sizeof packet, MSG_PEEK);
+		int device = -1;
+		bool with_device = p->serial != 0 && is_device(packet, size);
+		if (with_device)
+			size = take_device(source->fd, packet, sizeof packet, &device);
+		else if (size >= 0)
+			size = take(source->fd, packet, sizeof packet, 0);
 		if (size < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
-		if (size <= 0)
+		if (with_device && size > 0)
+			on_device(c, p, device);
+		else if (size <= 0)
 			process_end(c, p, p->serial == 0 ? "it left before it attached" : "detached or died");
 		else if ((size_t)size > sizeof packet)
 			process_end(c, p, "an attach packet that is too long");
@@ -182,7 +236,10 @@ static void on_lifeline(struct controller *c, struct source *source)
 
 static void on_exit_of(struct controller *c, struct source *source)
 {
-	process_end(c, BASE_CONTAINER(source, struct process, exit), "its process exited");
+	struct process *p = BASE_CONTAINER(source, struct process, exit);
+	p->exited = true;
+	if (!p->leaving)
+		process_end(c, p, "its process exited");
 }
 
 /* ------------------------------------------------------------------ connections */

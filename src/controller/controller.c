@@ -266,6 +266,7 @@ bool controller_open(struct config *config, bool verbose, struct controller **ou
 	c->now = controller_clock();
 	list_init(&c->processes);
 	list_init(&c->ending);
+	list_init(&c->leaving);
 	list_init(&c->channels);
 	list_init(&c->dirty);
 	raise_descriptor_limit();
@@ -291,6 +292,7 @@ void controller_close(struct controller *c)
 		list_push(&c->ending, &p->in_ending);
 		process_reap(c);
 	}
+	leaving_close(c);
 	if (c->net != NULL)
 		peers_close(c);
 	source_close(c, &c->signals);

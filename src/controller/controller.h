@@ -72,12 +72,18 @@ struct process {
 	pid_t pid;       /* 0: in a PID namespace that we do not see */
 	uint32_t uid, gid;
 	char label[FOS_LABEL_MAX];
-	struct list in_list;   /* controller.processes */
+	struct list in_list;   /* controller.processes, or leaving */
 	struct list in_ending; /* controller.ending */
 	bool ending;
 	uint64_t accepted;      /* ns */
 	struct source lifeline; /* its connection: end-of-file is its death */
 	struct source exit;     /* its pidfd */
+	bool exited;            /* as the pidfd has told */
+	bool leaving;           /* gone, but not free: nothing else of it is left */
+	uint64_t next_try;      /* leaving, ns: when its devices are looked at again */
+	uint64_t patience;      /* ns between that and the next */
+	uint32_t device_count;
+	int devices[FOS_DEVICES_MAX]; /* descriptions of our own of the files that it holds locked */
 	uint64_t arena_bytes;
 	struct channel **channels; /* limits.channels of them */
 	struct segment **segments; /* limits.segments of them */
@@ -117,7 +123,8 @@ struct controller {
 	int spare; /* a descriptor kept for refusing connections when there is none left */
 	bool stopping;
 
-	struct list processes, ending, channels, dirty;
+	struct list processes, ending, leaving, channels, dirty;
+	uint32_t leaving_count;
 	uint32_t connection_count;  /* in processes, attached or not */
 	struct process **by_serial; /* serial & by_serial_mask */
 	uint32_t by_serial_mask;
@@ -179,6 +186,19 @@ struct process *process_find(const struct controller *c, uint32_t serial);
 /* Ends it for a reason that is logged, once. */
 void process_end(struct controller *c, struct process *p, const char *reason);
 void process_reap(struct controller *c);
+
+/* ------------------------------------------------------------------ leaving.c */
+
+/* Registers a device by a descriptor (taken) of a file whose lock the Process holds. INVALID: it
+ * does not; DEVICE: a file system that others serve; QUOTA. */
+fos_status device_add(struct process *p, int fd);
+void devices_close(struct process *p);
+/* Of one that is gone only its exit and its devices are still of interest. */
+void leaving_add(struct controller *c, struct process *p);
+void leaving_run(struct controller *c);
+/* When a device is looked at next; UINT64_MAX: none. */
+uint64_t leaving_deadline(const struct controller *c);
+void leaving_close(struct controller *c);
 
 /* ------------------------------------------------------------------ channel.c */
 

@@ -65,6 +65,7 @@ static int look(struct controller *c)
 	c->looked = c->now;
 	dispatch(c, events, count);
 	attach_expire(c);
+	leaving_run(c);
 	return BASE_MAX(count, 0);
 }
 
@@ -102,6 +103,7 @@ static int turn(struct controller *c)
 static uint64_t deadline(const struct controller *c)
 {
 	uint64_t first = BASE_MIN(core_deadline(c->core), net_deadline(c->net));
+	first = BASE_MIN(first, leaving_deadline(c));
 	return BASE_MIN(first, attach_deadline(c));
 }
 
@@ -144,6 +146,7 @@ static void rest(struct controller *c)
 		c->looked = c->now = controller_clock();
 		dispatch(c, events, count);
 		attach_expire(c);
+		leaving_run(c);
 		hand_over(c);
 	} else {
 		disarm(c);

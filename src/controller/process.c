@@ -45,7 +45,7 @@ static uint32_t next_serial(struct controller *c)
 
 fos_status process_attach(struct controller *c, struct process *p, const char *label)
 {
-	uint32_t attached = 0;
+	uint32_t attached = c->leaving_count;
 	for (uint32_t i = 0; i <= c->by_serial_mask; i++)
 		attached += c->by_serial[i] != NULL;
 	uint32_t serial = attached < c->config->limits.processes ? next_serial(c) : 0;
@@ -88,20 +88,23 @@ void process_reap(struct controller *c)
 		if (p->serial != 0) {
 			controller_step(c,
 							&(struct core_event){.type = CORE_PROCESS_GONE, .process = p->serial});
-			controller_step(c,
-							&(struct core_event){.type = CORE_PROCESS_FREE, .process = p->serial});
 			c->by_serial[p->serial & c->by_serial_mask] = NULL;
 		}
 		for (uint32_t i = 0; i < c->config->limits.channels; i++)
 			if (p->channels[i] != NULL)
 				channel_destroy(c, p->channels[i]);
 		arena_destroy(p);
-		source_close(c, &p->exit);
 		source_close(c, &p->lifeline);
 		list_remove(&p->in_list);
 		c->connection_count--;
 		free(p->channels);
 		free(p->segments);
+		if (core_process_is_leaving(c->core, p->serial)) {
+			leaving_add(c, p);
+			continue;
+		}
+		source_close(c, &p->exit);
+		devices_close(p);
 		free(p);
 	}
 }

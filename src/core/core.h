@@ -13,7 +13,8 @@
  * bytes are aligned to 8. Each CORE_MOVE is answered by one CORE_MOVED, also when one of its
  * Processes is gone meanwhile; each CORE_SEND_SLICE by one CORE_SLICE_SENT or by the end of its
  * session. Arenas stay mapped until then. Each CORE_PROCESS_GONE is followed by one
- * CORE_PROCESS_FREE, when the Process has really exited and its devices work for it no longer.
+ * CORE_PROCESS_FREE, when the Process has really exited and its devices work for it no longer; if
+ * !core_process_is_leaving() it may be left out.
  */
 #ifndef FRACTOS_CORE_H
 #define FRACTOS_CORE_H
@@ -150,6 +151,8 @@ struct core_usage { /* what is in use now; all zero for a dead Process */
 	uint32_t monitors, revokings;
 };
 bool core_process_usage(const struct core *core, uint32_t process, struct core_usage *out);
+/* Whether a Process that is gone left something unfinished, so that CORE_PROCESS_FREE matters. */
+bool core_process_is_leaving(const struct core *core, uint32_t process);
 const struct fos_counters *core_counters(const struct core *core);
 /* Bytes taken from grow() and bytes in use by pools: equal tables leave equal use. */
 uint64_t core_memory_grown(const struct core *core);

@@ -334,3 +334,8 @@ bool core_process_usage(const struct core *core, uint32_t serial, struct core_us
 	}
 	return process != NULL;
 }
+
+bool core_process_is_leaving(const struct core *core, uint32_t serial)
+{
+	return find(&core->leaving, serial) != NULL;
+}
