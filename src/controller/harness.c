@@ -182,10 +182,73 @@ void cluster_make(struct cluster *cluster, int node_count, const char *more)
 	assert_int_equal(fclose(file), 0);
 }
 
+/* ------------------------------------------------------------------ leaks */
+
+static void count_descriptors(pid_t pid, struct holdings *out)
+{
+	char path[64], target[CLUSTER_PATH_MAX];
+	snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+	DIR *dir = opendir(path);
+	assert_non_null(dir);
+	for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+		ssize_t length = readlinkat(dirfd(dir), entry->d_name, target, sizeof target - 1);
+		if (length <= 0)
+			continue;
+		target[length] = 0;
+		out->memory += strncmp(target, "/memfd:", strlen("/memfd:")) == 0;
+		out->bells += strncmp(target, "pipe:", strlen("pipe:")) == 0 ||
+					  strcmp(target, "anon_inode:[eventfd]") == 0;
+		out->pidfds += strcmp(target, "anon_inode:[pidfd]") == 0;
+	}
+	closedir(dir);
+}
+
+static void count_mappings(pid_t pid, struct holdings *out)
+{
+	char path[64], line[CLUSTER_PATH_MAX * 2];
+	snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+	FILE *maps = fopen(path, "re");
+	assert_non_null(maps);
+	while (fgets(line, sizeof line, maps) != NULL)
+		out->memory += strstr(line, "/memfd:") != NULL;
+	fclose(maps);
+}
+
+static struct holdings look_at(const struct cluster *cluster, int node)
+{
+	struct holdings holdings = {0};
+	const fos_recorder *recorder = cluster_recorder(cluster, node);
+	for (unsigned i = 0; i < FOS_RECORDER_PROCESSES; i++)
+		holdings.processes += recorder->processes[i].serial != 0;
+	munmap((void *)(uintptr_t)recorder, sizeof *recorder);
+	count_descriptors(cluster->pids[node], &holdings);
+	count_mappings(cluster->pids[node], &holdings);
+	return holdings;
+}
+
+/* The Controller hears of the end of the last Processes in its own time. */
+static void check_emptied(const struct cluster *cluster, int node)
+{
+	const struct holdings *empty = &cluster->empty[node];
+	struct holdings now = look_at(cluster, node);
+	for (uint64_t end = now_ms() + PATIENCE_MS;
+		 memcmp(&now, empty, sizeof now) != 0 && now_ms() < end; pause_ms(2))
+		now = look_at(cluster, node);
+	if (memcmp(&now, empty, sizeof now) == 0)
+		return;
+	cluster_print_log(cluster, node);
+	fail_msg("n%d holds %u Processes, %u memfds, %u bells and %u pidfds, not %u, %u, %u and %u",
+			 node, now.processes, now.memory, now.bells, now.pidfds, empty->processes,
+			 empty->memory, empty->bells, empty->pidfds);
+}
+
 /* The files are the tests' own; of what daemons made, directories and all, nothing may be left. */
 void cluster_free(struct cluster *cluster)
 {
 	char left[CLUSTER_PATH_MAX] = "";
+	for (int i = 0; i < cluster->node_count; i++)
+		if (cluster->pids[i] != 0)
+			check_emptied(cluster, i);
 	for (int i = 0; i < cluster->node_count; i++)
 		if (cluster->pids[i] != 0)
 			assert_int_equal(cluster_end(cluster, i, SIGTERM), 0);
@@ -268,6 +331,7 @@ bool cluster_start(struct cluster *cluster, int node)
 	close(out);
 	if (strcmp(word, "ready\n") == 0) {
 		cluster->pids[node] = pid;
+		cluster->empty[node] = look_at(cluster, node);
 		return true;
 	}
 	kill(pid, SIGKILL);

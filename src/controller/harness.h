@@ -14,12 +14,21 @@
 
 enum { CLUSTER_NODES_MAX = 4, CLUSTER_PATH_MAX = 256 };
 
+/* What a Controller holds for the Processes of its node. */
+struct holdings {
+	unsigned processes; /* attached */
+	unsigned memory;    /* memfds: descriptors and mappings, of rings and arenas */
+	unsigned bells;     /* eventfds and pipes, of channels */
+	unsigned pidfds;
+};
+
 struct cluster {
 	char dir[64];
 	char file[CLUSTER_PATH_MAX];
 	int node_count;
 	uint16_t ports[CLUSTER_NODES_MAX];
-	pid_t pids[CLUSTER_NODES_MAX]; /* 0: not running */
+	pid_t pids[CLUSTER_NODES_MAX];            /* 0: not running */
+	struct holdings empty[CLUSTER_NODES_MAX]; /* as the daemon was ready */
 };
 
 /* A new directory under /tmp; its path is shorter than 40 bytes. Whatever happens to the test, it
@@ -31,7 +40,8 @@ void scratch_remove(const char *path);
 /* Node i is called "n<i>", has id i + 1; n0 may hold the registry. `more` (may be NULL) is added to
  * the [cluster] section or may open further sections. */
 void cluster_make(struct cluster *cluster, int node_count, const char *more);
-/* Stops what runs and removes the directory; fails the test if a daemon left something in it. */
+/* Stops what runs and removes the directory. All Processes must have left, or be about to: fails
+ * the test if a daemon still holds something of one, or left something in the directory. */
 void cluster_free(struct cluster *cluster);
 
 /* Starts a daemon and waits until it is ready; false: it ended, see cluster_log(). */
