@@ -453,7 +453,7 @@ struct tracked {
 	uint64_t told_number; /* with the last NONE */
 	bool told;            /* that no one holds it, and so it is still */
 	/* A holder's. */
-	uint8_t state;         /* enum tracked_state */
+	enum tracked_state state;
 	struct list queue;     /* of the session: HOLD or RELEASE waits for a credit */
 	struct session *owner; /* the session with it; NULL: lost */
 	struct list of_owner;
