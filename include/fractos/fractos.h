@@ -264,6 +264,7 @@ typedef struct fos_result {
 	fos_status status;
 	fos_cap cap;              /* the new slot, of calls that make one */
 	bool same;                /* fos_cap_is_same */
+	enum fos_gone gone;       /* monitors */
 	fos_cap_information info; /* fos_cap_info */
 } fos_result;
 
@@ -400,6 +401,29 @@ FOS_CHECKED fos_status fos_cap_revoke_async(fos_channel *ch, fos_cap cap, fos_do
 FOS_CHECKED fos_status fos_cap_drain(fos_channel *ch, fos_cap cap, uint64_t time);
 FOS_CHECKED fos_status fos_cap_drain_async(fos_channel *ch, fos_cap cap, uint64_t time,
 										   fos_done done, void *arg);
+
+/* Monitors: a call that completes when something has become so, once. One belongs to the slot that
+ * it names: it ends with CANCELLED when the slot is closed, or goes with its delivery. One of each
+ * kind a slot: OVERLAP; QUOTA: too many of this Process wait; NO_CAP.
+ *
+ * fos_monitor_receive() waits for the end of what `cap` names; *out says why it ended, also where
+ * the status is not OK, and FOS_GONE_NOT where the monitor was refused or cancelled. REVOKED: it is
+ * revoked, used up, or its maker is dead (FOS_GONE_REVOKED, FOS_GONE_MAKER); STALE: its owner's
+ * Controller is another one now (FOS_GONE_CONTROLLER); PEER_LOST: it can no longer be watched, and
+ * may still be valid (FOS_GONE_LINK): set another monitor when the owner is in reach again. At once
+ * where that is so already. */
+FOS_CHECKED fos_status fos_monitor_receive(fos_channel *ch, fos_cap cap, enum fos_gone *out);
+FOS_CHECKED fos_status fos_monitor_receive_async(fos_channel *ch, fos_cap cap, fos_done done,
+												 void *arg);
+/* Waits until no one else holds the tracked revtree child that this Process made: nobody else's
+ * slot, no value, no message, no living child of it; then it returns OK, and the child is dead, so
+ * that it can be trusted to stay so. It never fires before the child was first given away, and at
+ * once if all have let go of it already. What a broken link took away counts as let go. REVOKED,
+ * STALE, PEER_LOST: the child came to another end, as above; DENIED: made by another; WRONG_TYPE:
+ * not tracked. */
+FOS_CHECKED fos_status fos_monitor_delegate(fos_channel *ch, fos_cap cap);
+FOS_CHECKED fos_status fos_monitor_delegate_async(fos_channel *ch, fos_cap cap, fos_done done,
+												  void *arg);
 
 /* Round trip to the own Controller. */
 FOS_CHECKED fos_status fos_null(fos_channel *ch);

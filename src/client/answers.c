@@ -67,6 +67,12 @@ static void read_completion(fos_channel *ch, const struct wire_record *record, f
 		read_info(ch, (const void *)record, out);
 		return;
 	}
+	if (record->type == WIRE_ANSWER_TYPE_MONITORED) {
+		const struct wire_answer_monitored *end = (const void *)record;
+		out->status = (fos_status)end->status;
+		out->gone = (enum fos_gone)end->gone;
+		return;
+	}
 	const struct wire_answer_completion *answer = (const void *)record;
 	out->status = (fos_status)answer->status;
 	out->cap = answer->cap;

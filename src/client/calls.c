@@ -447,6 +447,43 @@ fos_status fos_cap_drain(fos_channel *ch, fos_cap cap, uint64_t time)
 	return await(ch, fos_cap_drain_async(ch, cap, time, client_wake, &waiter), &waiter);
 }
 
+/* ------------------------------------------------------------------ monitors */
+
+fos_status fos_monitor_receive_async(fos_channel *ch, fos_cap cap, fos_done done, void *arg)
+{
+	struct wire_call_monitor_receive *call;
+	fos_status status;
+	if (!(call = BEGIN(ch, MONITOR_RECEIVE, call, done, arg)))
+		return status;
+	call->cap = cap;
+	return publish(ch);
+}
+
+fos_status fos_monitor_receive(fos_channel *ch, fos_cap cap, enum fos_gone *out)
+{
+	struct client_waiter waiter = {0};
+	fos_status status =
+		await(ch, fos_monitor_receive_async(ch, cap, client_wake, &waiter), &waiter);
+	*out = waiter.result.gone;
+	return status;
+}
+
+fos_status fos_monitor_delegate_async(fos_channel *ch, fos_cap cap, fos_done done, void *arg)
+{
+	struct wire_call_monitor_delegate *call;
+	fos_status status;
+	if (!(call = BEGIN(ch, MONITOR_DELEGATE, call, done, arg)))
+		return status;
+	call->cap = cap;
+	return publish(ch);
+}
+
+fos_status fos_monitor_delegate(fos_channel *ch, fos_cap cap)
+{
+	struct client_waiter waiter = {0};
+	return await(ch, fos_monitor_delegate_async(ch, cap, client_wake, &waiter), &waiter);
+}
+
 /* ------------------------------------------------------------------ the Controller itself */
 
 fos_status fos_null_async(fos_channel *ch, fos_done done, void *arg)

@@ -525,6 +525,45 @@ static void children_are_asked_for(void **state)
 	stop();
 }
 
+struct ended {
+	unsigned count;
+	fos_result result;
+};
+
+static void on_end(fos_channel *c, const fos_result *result, void *arg)
+{
+	struct ended *ended = arg;
+	(void)c;
+	ended->count++;
+	ended->result = *result;
+}
+
+static void monitors_end_once(void **state)
+{
+	fos_cap request;
+	enum fos_gone gone = FOS_GONE_LINK;
+	struct ended receive = {0}, delegate = {0};
+	start(NULL);
+	assert_int_equal(fos_request_create(ch, never, NULL, NULL, &request), FOS_OK);
+	assert_int_equal(fos_monitor_receive_async(ch, request, on_end, &receive), FOS_OK);
+	assert_int_equal(fos_monitor_delegate_async(ch, request, on_end, &delegate), FOS_OK);
+	assert_int_equal(fos_null(ch), FOS_OK);
+	assert_int_equal(fos_poll(ch), 0);
+	assert_int_equal(fos_cap_revoke(ch, request), FOS_OK);
+	while (receive.count + delegate.count < 2)
+		fos_wait(ch, MS);
+	assert_int_equal(receive.result.status, FOS_REVOKED);
+	assert_int_equal(receive.result.gone, FOS_GONE_REVOKED);
+	assert_int_equal(delegate.result.status, FOS_OK);
+	assert_int_equal(delegate.result.gone, FOS_GONE_UNHELD);
+	/* Refused: no reason is left from anything before. */
+	assert_int_equal(fos_monitor_receive(ch, request, &gone), FOS_NO_CAP);
+	assert_int_equal(gone, FOS_GONE_NOT);
+	assert_int_equal(fos_monitor_delegate(ch, request), FOS_NO_CAP);
+	assert_int_equal(receive.count + delegate.count, 2);
+	stop();
+}
+
 static void only_what_is_locked_is_a_device_held(void **state)
 {
 	char path[] = "/tmp/fractos-device-XXXXXX";
@@ -732,6 +771,7 @@ int main(void)
 		cmocka_unit_test(deliveries_show_what_is_bound),
 		cmocka_unit_test(revoked_and_once_handlers_are_forgotten),
 		cmocka_unit_test(children_are_asked_for),
+		cmocka_unit_test(monitors_end_once),
 		cmocka_unit_test(only_what_is_locked_is_a_device_held),
 		cmocka_unit_test(call_brings_results_and_exceptions),
 		cmocka_unit_test(refused_calls_leave_nothing_behind),

@@ -77,6 +77,39 @@ static void complete_info(struct fake *fake, struct fake_channel *ch, uint64_t c
 	publish(fake, ch, &answer->header);
 }
 
+static void end_monitor(struct fake *fake, struct fake_channel *ch, uint64_t cookie,
+						fos_status status, enum fos_gone gone)
+{
+	struct wire_answer_monitored *answer = cookie != 0 ? reserve(fake, ch, sizeof *answer) : NULL;
+	if (answer == NULL)
+		return;
+	answer->header = (struct wire_record){
+		.size = sizeof *answer, .type = WIRE_ANSWER_TYPE_MONITORED, .cookie = cookie};
+	answer->status = status;
+	answer->gone = gone;
+	publish(fake, ch, &answer->header);
+}
+
+/* A monitor of either kind: it fires when the Request is revoked. */
+static void set_monitor(struct fake *fake, struct fake_channel *ch, const uint8_t *bytes)
+{
+	/* Both calls have one layout. */
+	const struct wire_call_monitor_receive *call = (const void *)bytes;
+	bool delegate = call->header.type == WIRE_CALL_TYPE_MONITOR_DELEGATE;
+	if (call->cap < FAKE_REQUESTS && fake->requests[call->cap].alive)
+		fake->requests[call->cap].monitors[delegate] = call->header.cookie;
+	else
+		end_monitor(fake, ch, call->header.cookie, FOS_NO_CAP, FOS_GONE_NOT);
+}
+
+static void fire_monitors(struct fake *fake, struct fake_request *request)
+{
+	struct fake_channel *ch = &fake->channels[request->channel];
+	end_monitor(fake, ch, request->monitors[0], FOS_REVOKED, FOS_GONE_REVOKED);
+	end_monitor(fake, ch, request->monitors[1], FOS_OK, FOS_GONE_UNHELD);
+	request->monitors[0] = request->monitors[1] = 0;
+}
+
 /* ------------------------------------------------------------------ deliveries */
 
 struct parts { /* what entry 0 of a call binds, in a delivery's form */
@@ -232,6 +265,7 @@ static fos_status carry_out(struct fake *fake, uint32_t number, const uint8_t *b
 		if (!is_request(fake, call->cap))
 			return FOS_NO_CAP;
 		fake->requests[call->cap].alive = false;
+		fire_monitors(fake, &fake->requests[call->cap]);
 		return FOS_OK;
 	}
 	default:
@@ -271,6 +305,11 @@ static bool handle_call(struct fake *fake, uint32_t number)
 	if (head->type == WIRE_CALL_TYPE_CAP_INFO) {
 		complete_info(fake, ch, head->cookie,
 					  ((const struct wire_call_cap_info *)(const void *)bytes)->cap);
+		return true;
+	}
+	if (head->type == WIRE_CALL_TYPE_MONITOR_RECEIVE ||
+		head->type == WIRE_CALL_TYPE_MONITOR_DELEGATE) {
+		set_monitor(fake, ch, bytes);
 		return true;
 	}
 	fos_status status = head->type == atomic_load(&fake->refuse_type)

@@ -37,6 +37,7 @@ struct fake_request {
 	bool alive, once;
 	uint32_t channel;
 	uint64_t handler;
+	uint64_t monitors[2]; /* cookies of monitor_receive and monitor_delegate; 0: none */
 };
 
 struct fake_channel {

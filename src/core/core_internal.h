@@ -450,8 +450,7 @@ struct tracked {
 	struct object *object; /* the owner's; NULL: of another node, or dead */
 	struct list holders;   /* the owner's: struct holder */
 	uint64_t registrations;
-	uint64_t told_number; /* with the last NONE */
-	bool told;            /* that no one holds it, and so it is still */
+	uint64_t told; /* to the maker's Controller: the number in the last NONE */
 	/* A holder's. */
 	enum tracked_state state;
 	struct list queue;     /* of the session: HOLD or RELEASE waits for a credit */

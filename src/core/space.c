@@ -212,5 +212,6 @@ void core_call_cap_info(struct core *core, struct caller *caller, const uint8_t 
 	} else {
 		info->once = core_serial_is_once(value->ref.serial);
 	}
+	info->tracked = value->tracked;
 	tell_own(core, caller->channel->process, value, info);
 }

@@ -338,14 +338,14 @@ fos_status core_tracked_arrived(struct core *core, struct session *session,
 
 static void enqueue(struct core *core, struct tracked *tracked, enum tracked_state state)
 {
-	tracked->state = (uint8_t)state;
+	tracked->state = state;
 	list_push(&tracked->owner->references, &tracked->queue);
 	core_session_dirty(core, tracked->owner);
 }
 
 static void dequeue(struct tracked *tracked, enum tracked_state state)
 {
-	tracked->state = (uint8_t)state;
+	tracked->state = state;
 	list_remove(&tracked->queue);
 }
 
@@ -443,8 +443,6 @@ fos_status core_tracked_object(struct core *core, struct object *object)
 	tracked->pinned = true;
 	tracked->maker_here = object->maker.node == core->config.node;
 	tracked->maker = object->maker.process;
-	/* The CHILD_DONE says it to another maker's Controller. */
-	tracked->told = true;
 	object->tracked = tracked;
 	core_tracked_touch(tracked);
 	return FOS_OK;
@@ -530,8 +528,7 @@ static void tell_maker(struct core *core, struct tracked *tracked)
 	const struct maker *maker = &tracked->object->maker;
 	struct core_ref node = {.node = maker->node, .epoch = maker->epoch};
 	struct session *session;
-	tracked->told = true;
-	tracked->told_number = tracked->registrations;
+	tracked->told = tracked->registrations;
 	if (core_session_to(core, &node, &session) != FOS_OK)
 		return;
 	struct wire_message_none *message =
@@ -614,9 +611,9 @@ static void look_as_owner(struct core *core, struct tracked *tracked)
 	bool elsewhere = core_object_is_lent(tracked->object) || !list_empty(&tracked->holders);
 	bool none = !elsewhere && !is_needed(tracked);
 	if (!tracked->maker_here) {
-		if (none && (!tracked->told || tracked->told_number != tracked->registrations))
+		/* No one can come to have it again without another registration. */
+		if (none && tracked->told < tracked->registrations)
 			tell_maker(core, tracked);
-		tracked->told = none;
 		return;
 	}
 	tracked->armed |= elsewhere || is_had(tracked);

@@ -478,9 +478,12 @@ static void in_use_by_a_copy(void **state)
 			for (uint32_t to = 0; to < 4; to++)
 				world->hold[from][to][CORE_BULK] = true;
 		}
+		/* It is used, not delegated. */
+		uint64_t passed = world_messages(world, WIRE_MESSAGE_TYPE_PASSED);
 		call_submit(stage.c, &call);
 		drop(stage.c, at_c);
 		world_settle(world);
+		assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_PASSED), passed);
 		waits(&stage);
 		memset(world->hold, 0, sizeof world->hold);
 		world_settle(world);
@@ -550,6 +553,26 @@ static void stale_none_of_the_owner(void **state)
 	drop(stage.c, at_c);
 	fires(&stage);
 	world_end(stage.world);
+}
+
+/* It came to the owner, or to another, and was not kept: the Request it was for is dead. */
+static void not_kept(void **state)
+{
+	(void)state;
+	for (uint32_t to = A; to <= C; to++) {
+		struct stage stage = on_stage(B, A, to, D, NULL);
+		uint64_t dead = actor_request(stage.c, 7);
+		uint64_t door = actor_give(stage.c, dead, stage.maker);
+		assert_int_equal(actor_revoke(stage.c, dead), FOS_OK);
+		pass_args(stage.maker, door, stage.child, 0); /* REVOKED where it is known at once */
+		if (to == A)
+			pass(stage.maker, stage.c_door, stage.child);
+		world_settle(stage.world);
+		if (to == A)
+			drop(stage.c, take(stage.c));
+		fires(&stage);
+		world_end(stage.world);
+	}
 }
 
 /* The receiver has let go again before the sender hears that it had it. */
@@ -648,6 +671,8 @@ static void without_credits(void **state)
 	assert_true(world_messages(stage.world, WIRE_MESSAGE_TYPE_HOLD) <=
 				wire_class_credits(WIRE_CLASS_REFERENCE));
 	let_go(stage.world, B, C);
+	/* What was let go before it could leave never left. */
+	assert_true(world_messages(stage.world, WIRE_MESSAGE_TYPE_HOLD) <= 64 + (MANY - 60) / 2);
 	struct wire_answer_monitored end;
 	for (unsigned i = 0; i < MANY; i++)
 		assert_int_equal(monitor_ended(stage.maker, cookies[i], &end), i % 2);
@@ -658,6 +683,58 @@ static void without_credits(void **state)
 		assert_true(monitor_ended(stage.maker, cookies[i], &end));
 		assert_int_equal(end.gone, FOS_GONE_UNHELD);
 	}
+	world_end(stage.world);
+}
+
+/* A RELEASE that waits for a credit when the child comes again never leaves: the PASSED that is
+ * paid meanwhile says that it is registered. */
+static void release_taken_back(void **state)
+{
+	(void)state;
+	enum { MANY = 64 };
+	struct stage stage = on_stage(B, A, C, D, NULL);
+	pass(stage.maker, stage.c_door, stage.child);
+	world_settle(stage.world);
+	uint64_t at_c = take(stage.c), lent = actor_give(stage.owner, stage.object, stage.maker);
+	uint64_t others[MANY];
+	for (unsigned i = 0; i < MANY; i++)
+		others[i] = actor_tracked(stage.maker, lent);
+	hold(stage.world, B, C);
+	for (unsigned i = 0; i < MANY; i++)
+		pass(stage.maker, stage.c_door, others[i]);
+	world_settle(stage.world);
+	for (unsigned i = 0; i < MANY; i++)
+		take(stage.c);
+	drop(stage.c, at_c);
+	world_settle(stage.world);
+	assert_int_equal(world_messages(stage.world, WIRE_MESSAGE_TYPE_RELEASE), 0);
+	pass(stage.maker, stage.c_door, stage.child);
+	world_settle(stage.world);
+	at_c = take(stage.c);
+	let_go(stage.world, B, C);
+	assert_int_equal(world_messages(stage.world, WIRE_MESSAGE_TYPE_RELEASE), 0);
+	waits(&stage);
+	drop(stage.c, at_c);
+	fires(&stage);
+	world_end(stage.world);
+}
+
+/* When it has fired the child is dead at once, though its owner does not know yet. */
+static void dead_when_fired(void **state)
+{
+	(void)state;
+	struct stage stage = on_stage(B, A, C, D, NULL);
+	pass(stage.maker, stage.c_door, stage.child);
+	world_settle(stage.world);
+	hold(stage.world, A, B);
+	drop(stage.c, take(stage.c));
+	world_settle(stage.world);
+	assert_int_equal(actor_invoke(stage.maker, stage.child), FOS_REVOKED);
+	assert_int_equal(pass_args(stage.maker, stage.c_door, stage.child, 0), FOS_REVOKED);
+	struct arrival arrival;
+	let_go(stage.world, A, B);
+	assert_false(actor_arrival(stage.owner, &arrival));
+	fires(&stage);
 	world_end(stage.world);
 }
 
@@ -898,6 +975,27 @@ static void maker_dies(void **state)
 
 /* ------------------------------------------------------------------ no memory */
 
+/* Takes what memory a Controller has left, in blocks of each size that matters here. */
+static void exhaust(struct actor actor)
+{
+	struct wire_call_request_create object = {.handler = 1};
+	struct call calls[2], refinement = call_refinement(actor_request(actor, 1));
+	static const char noise[600];
+	call_init(&calls[0], WIRE_CALL_TYPE_REQUEST_CREATE, &object, sizeof object, false);
+	calls[1] = refinement;
+	call_imm(&calls[1], 0, 0, noise, 1);
+	for (unsigned i = 0; i < BASE_COUNT(calls); i++) {
+		while (actor_call(actor, &calls[i], NULL) == FOS_OK)
+			;
+	}
+	/* A delivery needs memory, too; what is left of the class of the smallest goes here. */
+	struct wire_call_memory_create small = {.length = 1, .rights = 3};
+	struct call call;
+	call_init(&call, WIRE_CALL_TYPE_MEMORY_CREATE, &small, sizeof small, false);
+	while (actor_call(actor, &call, NULL) == FOS_OK)
+		;
+}
+
 static void no_memory_at_the_receiver(void **state)
 {
 	(void)state;
@@ -905,29 +1003,13 @@ static void no_memory_at_the_receiver(void **state)
 	core_config_default(&config);
 	config.limits.memory = 4 << 20;
 	struct stage stage = on_stage(B, A, C, D, &config);
-	/* The receiver's Controller has nothing left. */
-	struct wire_call_request_create fixed = {.handler = 1};
-	struct call call;
-	call_init(&call, WIRE_CALL_TYPE_REQUEST_CREATE, &fixed, sizeof fixed, false);
-	while (actor_call(stage.c, &call, NULL) == FOS_OK)
-		;
-	struct wire_call_memory_create small = {.length = 1, .rights = 3};
-	call_init(&call, WIRE_CALL_TYPE_MEMORY_CREATE, &small, sizeof small, false);
-	while (actor_call(stage.c, &call, NULL) == FOS_OK)
-		;
-	bool lost = false;
-	for (unsigned i = 0; i < 200 && !lost; i++) {
-		uint64_t before = core_counters(stage.world->nodes[C].core)->dropped;
-		pass(stage.maker, stage.c_door, stage.child);
-		world_settle(stage.world);
-		lost = core_counters(stage.world->nodes[C].core)->dropped > before;
-		struct arrival arrival;
-		while (!lost && actor_arrival(stage.c, &arrival))
-			;
-	}
-	struct arrival arrival;
-	actor_kill(stage.c);
-	(void)arrival;
+	exhaust(stage.c);
+	uint64_t dropped = core_counters(stage.world->nodes[C].core)->dropped;
+	pass(stage.maker, stage.c_door, stage.child);
+	world_settle(stage.world);
+	assert_int_equal(core_counters(stage.world->nodes[C].core)->dropped, dropped + 1);
+	assert_int_equal(world_messages(stage.world, WIRE_MESSAGE_TYPE_HOLD), 0);
+	assert_int_equal(world_messages(stage.world, WIRE_MESSAGE_TYPE_PASSED), 1);
 	fires(&stage);
 	world_end(stage.world);
 }
@@ -948,10 +1030,13 @@ int main(void)
 		cmocka_unit_test(in_use_by_a_copy),
 		cmocka_unit_test(stale_none),
 		cmocka_unit_test(stale_none_of_the_owner),
+		cmocka_unit_test(not_kept),
 		cmocka_unit_test(passed_late),
 		cmocka_unit_test(release_crosses_a_delegation),
 		cmocka_unit_test(third_party),
 		cmocka_unit_test(without_credits),
+		cmocka_unit_test(release_taken_back),
+		cmocka_unit_test(dead_when_fired),
 		cmocka_unit_test(sender_and_receiver_part),
 		cmocka_unit_test(holders_part),
 		cmocka_unit_test(holder_loses_the_owner),

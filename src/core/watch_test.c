@@ -46,7 +46,7 @@ static void fires_revoked(uint32_t node)
 	world_settle(world);
 	ends(watcher, cookies[1], FOS_REVOKED, FOS_GONE_REVOKED);
 	assert_int_equal(actor_usage(watcher).monitors, 0);
-	/* It is dead already. */
+	/* It is dead already: why is known as long as something of it is left. */
 	uint64_t late = actor_monitor(watcher, kept[0], false);
 	world_settle(world);
 	ends(watcher, late, FOS_REVOKED, FOS_GONE_REVOKED);
@@ -69,6 +69,22 @@ static void fires_maker(uint32_t node)
 	world_end(world);
 }
 
+static void late_at_remains(uint32_t node)
+{
+	struct world *world = world_new(2, NULL);
+	struct actor maker = actor_new(world, node), watcher = actor_new(world, A);
+	uint64_t request = actor_give(maker, actor_request(maker, 1), watcher);
+	assert_int_equal(actor_invoke(watcher, request), FOS_OK);
+	world_settle(world);
+	actor_gone(maker); /* with a delivery unfinished */
+	world_settle(world);
+	uint64_t late = actor_monitor(watcher, request, false);
+	world_settle(world);
+	ends(watcher, late, FOS_REVOKED, FOS_GONE_MAKER);
+	actor_free(maker);
+	world_end(world);
+}
+
 static void fires_once_used(uint32_t node)
 {
 	struct world *world = world_new(2, NULL);
@@ -88,6 +104,7 @@ static void reasons_here(void **state)
 	(void)state;
 	fires_revoked(A);
 	fires_maker(A);
+	late_at_remains(A);
 	fires_once_used(A);
 }
 
@@ -96,6 +113,7 @@ static void reasons_there(void **state)
 	(void)state;
 	fires_revoked(B);
 	fires_maker(B);
+	late_at_remains(B);
 	fires_once_used(B);
 }
 
