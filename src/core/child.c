@@ -185,7 +185,8 @@ void core_children_session_end(struct core *core, struct session *session)
 	struct object *object;
 	while ((object = LIST_FIRST(&session->children, struct object, of_maker)) != NULL) {
 		core_object_disown(object);
-		core_object_kill(core, object, FOS_GONE_MAKER);
+		if (!PLANTED(children_stay))
+			core_object_kill(core, object, FOS_GONE_MAKER);
 	}
 	while ((object = LIST_FIRST(&session->gone, struct object, of_maker)) != NULL) {
 		core_object_disown(object);
@@ -388,6 +389,8 @@ void core_presences_process_end(struct core *core, struct process *process)
 void core_receive_process_gone(struct core *core, struct session *session, const uint8_t *bytes)
 {
 	const struct wire_message_process_gone *message = (const void *)bytes;
+	if (PLANTED(orphans))
+		return;
 	struct object *child;
 	struct list others;
 	list_init(&others);

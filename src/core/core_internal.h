@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "core/core.h"
 #include "core/limits.h"
+#include "core/plant.h"
 #include "wire/wire.h"
 
 /* ------------------------------------------------------------------ pools, tables, timers */

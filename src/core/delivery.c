@@ -43,7 +43,8 @@ static void describe(struct core *core, const struct process *process, const str
 static uint8_t *write_padded(uint8_t *out, const void *bytes, size_t size)
 {
 	memcpy(out, bytes, size);
-	memset(out + size, 0, wire_pad8(size) - size);
+	if (!PLANTED(padding))
+		memset(out + size, 0, wire_pad8(size) - size);
 	return out + wire_pad8(size);
 }
 
@@ -129,7 +130,10 @@ static fos_status make(struct core *core, const struct invocation *inv, struct o
 								  .once = object->once};
 	/* Charged first, so that the slots leave room for it. */
 	process->values += weight;
-	fos_status status = fill_slots(core, process, inv->bundle, delivery);
+	struct process *space = process;
+	if (PLANTED(client_space) && inv->account->process != NULL)
+		space = inv->account->process;
+	fos_status status = fill_slots(core, space, inv->bundle, delivery);
 	if (status == FOS_OK) {
 		delivery->id = core_table_add(core, &process->deliveries, delivery);
 		if (delivery->id != 0) {

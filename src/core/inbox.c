@@ -166,6 +166,15 @@ fos_status core_arrive(struct core *core, struct invocation *inv, struct object 
 	struct channel *channel = object->request.channel;
 	struct waiter *waiter = find_waiter(core, object, source_of(core, inv, session), session);
 	if (session != NULL && inv->retry && waiter != NULL && waiter->granted > 0) {
+		if (PLANTED(deliver_twice)) {
+			struct invocation again = *inv;
+			core_bundle_hold(again.bundle);
+			core_value_hold(again.on_error);
+			if (again.exception != NULL || core_deliver(core, &again, object) != FOS_OK) {
+				core_bundle_release(core, again.bundle);
+				core_value_release(core, again.on_error);
+			}
+		}
 		use_granted(core, waiter, inv->more);
 		fos_status status = core_deliver(core, inv, object);
 		core_channel_wake(core, channel);
@@ -210,7 +219,8 @@ static void grant(struct core *core, struct waiter *waiter)
 	waiter->granted++;
 	channel->reserved++;
 	channel->process->reserved++;
-	send_room(core, waiter->session, waiter->object, 1);
+	if (!PLANTED(room_lost))
+		send_room(core, waiter->session, waiter->object, 1);
 	settle_waiter(core, waiter);
 }
 

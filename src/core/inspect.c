@@ -25,6 +25,11 @@ static struct core_view_object view_object(const struct core *core, const struct
 									.kind = object->kind,
 									.once = object->once,
 									.dead = object->dead,
+									.child = object->parent != NULL,
+									.tracked = object->tracked != NULL,
+									.maker_node = object->maker.node,
+									.maker_process = object->maker.process,
+									.maker_epoch = object->maker.epoch,
 									.deliveries = object->deliveries,
 									.busy = object->busy};
 	if (object->kind == FOS_REQUEST)
@@ -124,6 +129,19 @@ static void walk_sessions(const struct core *core, const struct core_visitor *vi
 	}
 }
 
+static void walk_lendings(const struct core *core, const struct core_visitor *visitor,
+						  void *context)
+{
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		const struct list *bucket = &core->lendings.buckets[i];
+		for (const struct list *at = bucket->next; at != bucket; at = at->next) {
+			const struct lending *lending = BASE_CONTAINER(at, struct lending, hash);
+			struct core_view_lending view = {view_ref(&lending->ref), lending->process->serial};
+			visitor->lending(context, &view);
+		}
+	}
+}
+
 void core_inspect(const struct core *core, const struct core_visitor *visitor, void *context)
 {
 	for (uint32_t i = 0; visitor->object != NULL && i < core->objects.used; i++) {
@@ -137,6 +155,8 @@ void core_inspect(const struct core *core, const struct core_visitor *visitor, v
 		walk_processes(core, visitor, context);
 	if (visitor->session != NULL)
 		walk_sessions(core, visitor, context);
+	if (visitor->lending != NULL)
+		walk_lendings(core, visitor, context);
 	for (uint32_t i = 0; visitor->transfer != NULL && i < core->outgoing.used; i++) {
 		const struct table_entry *entry = core_table_at(&core->outgoing, i);
 		if (entry == NULL)
@@ -202,4 +222,45 @@ void core_inspect_totals(const struct core *core, struct core_view_totals *out)
 			out->deliveries += process->deliveries.live;
 		}
 	}
+}
+
+/* ------------------------------------------------------------------ charges */
+
+static void count_slots(const struct process *process, struct core_view_process *out)
+{
+	for (uint32_t i = 0; i < process->slots.used; i++) {
+		const struct table_entry *entry = core_table_at(&process->slots, i);
+		if (entry == NULL)
+			continue;
+		out->slots++;
+		out->values += ((const struct value *)entry->content)->weight;
+	}
+}
+
+static void count_deliveries(const struct process *process, struct core_view_process *out)
+{
+	for (uint32_t i = 0; i < process->deliveries.used; i++) {
+		const struct table_entry *entry = core_table_at(&process->deliveries, i);
+		const struct delivery *delivery = entry != NULL ? entry->content : NULL;
+		if (delivery == NULL)
+			continue;
+		out->deliveries += !delivery->once;
+		out->values += delivery->on_error != NULL ? delivery->on_error->weight : 0;
+	}
+}
+
+bool core_inspect_process(const struct core *core, uint32_t serial, struct core_view_process *out)
+{
+	const struct process *process = core_process_find(core, serial);
+	if (process == NULL)
+		return false;
+	*out = (struct core_view_process){.objects = length_of(&process->objects) +
+												 length_of(&process->lendings) +
+												 length_of(&process->remains),
+									  .copies = length_of(&process->copies),
+									  .monitors = length_of(&process->monitors),
+									  .revokings = length_of(&process->revokings)};
+	count_slots(process, out);
+	count_deliveries(process, out);
+	return true;
 }

@@ -19,6 +19,9 @@ struct core_view_object {
 	uint32_t deliveries; /* open */
 	uint32_t busy;       /* slices with the shell */
 	uint32_t waiters;    /* sources waiting for a place */
+	uint32_t maker_node, maker_process;
+	uint64_t maker_epoch;
+	bool child, tracked;
 };
 
 struct core_view_slot {
@@ -47,11 +50,25 @@ struct core_view_transfer { /* a copy at its source's owner */
 	bool ended;
 };
 
+struct core_view_lending { /* a child that a Process of this node made at another owner */
+	struct core_view_ref ref;
+	uint32_t process;
+};
+
+/* What a Process is charged with, counted anew from the tables. */
+struct core_view_process {
+	uint32_t objects, slots, deliveries, copies, monitors, revokings;
+	uint64_t values; /* bytes of slots and deliveries alone */
+};
+/* false: there is none. */
+bool core_inspect_process(const struct core *core, uint32_t process, struct core_view_process *out);
+
 /* Any of them may be NULL. */
 struct core_visitor {
 	void (*object)(void *context, const struct core_view_object *object);
 	void (*slot)(void *context, const struct core_view_slot *slot);
 	void (*session)(void *context, const struct core_view_session *session);
+	void (*lending)(void *context, const struct core_view_lending *lending);
 	void (*transfer)(void *context, uint64_t token, const struct core_view_transfer *transfer);
 };
 void core_inspect(const struct core *core, const struct core_visitor *visitor, void *context);

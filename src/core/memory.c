@@ -46,8 +46,9 @@ fos_status core_memory_part(struct core *core, const struct value *value, uint64
 		return FOS_INVALID;
 	if (!base_range_inside(offset, length, value->length))
 		return FOS_RANGE;
-	*out = core_value_memory(core, &value->ref, core_value_tracked(value), value->offset + offset,
-							 length, (uint8_t)(value->rights & ~drop));
+	*out = core_value_memory(
+		core, &value->ref, core_value_tracked(value), value->offset + offset, length,
+		PLANTED(widen) ? FOS_READ | FOS_WRITE : (uint8_t)(value->rights & ~drop));
 	return *out != NULL ? FOS_OK : FOS_QUOTA;
 }
 

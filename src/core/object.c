@@ -60,7 +60,7 @@ struct maker core_process_maker(const struct core *core, const struct process *p
 fos_status core_object_create(struct core *core, struct process *process, uint8_t kind, bool once,
 							  struct object **out)
 {
-	if (process->usage.objects >= core->config.limits.objects)
+	if (process->usage.objects >= core->config.limits.objects && !PLANTED(no_quota))
 		return FOS_QUOTA;
 	struct object *object;
 	fos_status status = add(core, once, &object);
@@ -144,17 +144,18 @@ static bool is_ending(const struct object *object)
 
 struct object *core_object_entry(struct core *core, const struct core_ref *ref)
 {
-	if (ref->epoch != core->config.epoch)
+	if (ref->epoch != core->config.epoch && !PLANTED(skip_epoch))
 		return NULL;
 	const struct table_entry *entry = core_table_at(&core->objects, ref->index);
 	struct object *object = entry != NULL ? entry->content : NULL;
-	return object != NULL && object->serial == ref->serial ? object : NULL;
+	return object != NULL && (object->serial == ref->serial || PLANTED(skip_serial)) ? object
+																					 : NULL;
 }
 
 fos_status core_object_find(struct core *core, const struct core_ref *ref, struct object **out)
 {
 	*out = NULL;
-	if (ref->epoch != core->config.epoch)
+	if (ref->epoch != core->config.epoch && !PLANTED(skip_epoch))
 		return FOS_STALE;
 	struct object *object = core_object_entry(core, ref);
 	if (object == NULL || object->dead || is_ending(object))
@@ -208,7 +209,7 @@ static void mark(struct core *core, struct object *object)
 {
 	list_remove(&object->of_maker);
 	if (object->charged != NULL) {
-		object->charged->usage.objects--;
+		object->charged->usage.objects -= !PLANTED(refund_object);
 		object->charged = NULL;
 	} else if (object->session != NULL) {
 		object->session->child_count--;
@@ -237,7 +238,7 @@ void core_object_kill(struct core *core, struct object *object, enum fos_gone wh
 	if (object->dead)
 		return;
 	struct object *first = NULL, **last = &first;
-	for (struct object *at = object; at != NULL; at = walk(object, at)) {
+	for (struct object *at = object; at != NULL; at = PLANTED(kill_one) ? NULL : walk(object, at)) {
 		if (at->dead)
 			continue;
 		mark(core, at);

@@ -74,7 +74,8 @@ static void consume(struct core *core, struct invocation *inv, struct object *ob
 	give_space_back(base);
 	if (inv == NULL || core_deliver(core, inv, object) != FOS_OK)
 		deliver_exception(core, object, &why);
-	core_object_kill(core, base, FOS_GONE_REVOKED);
+	if (!PLANTED(once_twice))
+		core_object_kill(core, base, FOS_GONE_REVOKED);
 	core_object_unpin(core, base);
 }
 
@@ -91,5 +92,7 @@ fos_status core_once_arrive(struct core *core, struct invocation *inv, struct ob
 void core_once_expired(struct core *core, struct object *object)
 {
 	core->counters.once_expired++;
+	if (PLANTED(once_lost))
+		return;
 	consume(core, NULL, object, object, FOS_TIMED_OUT, NULL);
 }

@@ -60,7 +60,10 @@ static void gather(struct park *park, enum wire_class class)
 static void enter(struct core *core, struct park *park, struct list *end, struct invocation *inv)
 {
 	inv->park = park;
-	list_push(end, &inv->link);
+	if (PLANTED(bounce_order))
+		list_insert_before(end->next, &inv->link);
+	else
+		list_push(end, &inv->link);
 	park->count++;
 	core_invocation_wait(core, inv);
 }

@@ -152,8 +152,8 @@ void core_call_registry_set(struct core *core, struct caller *caller, const uint
 		status = core_object_find(core, &value->ref, &object);
 	if (status == FOS_OK && object->process != process)
 		status = FOS_DENIED;
-	/* Only the object's name travels, and it must last. */
-	if (status == FOS_OK && (value->bundle != NULL || object->once))
+	/* Only the object's name travels, and it must last; nobody would count who holds it. */
+	if (status == FOS_OK && (value->bundle != NULL || object->once || value->tracked))
 		status = FOS_INVALID;
 	core_complete(core, caller, status);
 	if (status != FOS_OK)

@@ -32,7 +32,7 @@ fos_status core_session_to(struct core *core, const struct core_ref *ref, struct
 	struct session *session = core_session_find(core, ref->node);
 	if (session == NULL || session->ending)
 		return FOS_PEER_LOST;
-	if (session->epoch != ref->epoch)
+	if (session->epoch != ref->epoch && !PLANTED(skip_epoch))
 		return FOS_STALE;
 	*out = session;
 	return FOS_OK;
@@ -432,7 +432,7 @@ static const char *receive(struct core *core, struct session *session,
 	if (number != WIRE_CLASS_ANSWER && number != WIRE_CLASS_COPY && !invocation)
 		class->unreturned++;
 	dispatch(core, session, event->bytes);
-	if (invocation)
+	if (invocation && !PLANTED(credit_lost))
 		class->unreturned++;
 	return take_credits(core, session, head) ? NULL : "more credits than there are";
 }
@@ -459,7 +459,7 @@ void core_session_beat(struct core *core, struct session *session)
 	/* Whoever comes late himself must not blame the peer for it. */
 	if (core->now - session->timer.when > core->config.heartbeat)
 		session->alive = core->now;
-	if (core->now - session->alive > core->config.failure_timeout) {
+	if (core->now - session->alive > core->config.failure_timeout && !PLANTED(dead_peer)) {
 		core_session_break(core, session, "no answer to heartbeats");
 		return;
 	}
@@ -503,6 +503,10 @@ void core_session_up(struct core *core, uint32_t node, uint64_t epoch)
 	struct session *old = core_session_find(core, node);
 	if (old != NULL)
 		old->rebooted = old->epoch != epoch;
+	if (PLANTED(old_session) && core_session_find(core, node) != NULL) {
+		core_session_find(core, node)->epoch = epoch;
+		return;
+	}
 	core_session_gone(core, node);
 	if (core->session_count == core->config.limits.sessions) {
 		refuse(core, node, "too many sessions");

@@ -64,8 +64,8 @@ struct value *core_slot_value(const struct process *process, uint64_t cap)
 /* What a slot that is gone held. */
 static void leave(struct core *core, struct process *process, struct value *value)
 {
-	process->usage.slots--;
-	process->values -= value->weight;
+	process->usage.slots -= !PLANTED(refund_slot);
+	process->values -= PLANTED(refund_values) ? 0 : value->weight;
 	if (value->tracked && core_tracked_is_maker(core_value_tracked(value), process))
 		core_value_tracked(value)->own--;
 	core_value_release(core, value);

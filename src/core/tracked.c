@@ -366,6 +366,10 @@ static void look_as_holder(struct core *core, struct tracked *tracked)
 		pay(core, tracked, 0);
 		break;
 	case TRACKED_HOLD_SENT:
+		if (!needed && PLANTED(release_early))
+			enqueue(core, tracked, TRACKED_RELEASE_QUEUED);
+		if (PLANTED(passed_early))
+			pay(core, tracked, 0);
 		break;
 	case TRACKED_REGISTERED:
 		pay(core, tracked, tracked->number);

@@ -203,8 +203,12 @@ static fos_status merge_caps(const struct bundle *base, const struct addition *a
 	unsigned base_count = base != NULL ? base->cap_count : 0;
 	out->count = 0;
 	for (unsigned i = 0, j = 0; i < base_count || j < add->bound_count;) {
-		if (i < base_count && j < add->bound_count && base->caps[i].index == add->bounds[j].index)
-			return FOS_OVERLAP;
+		if (i < base_count && j < add->bound_count && base->caps[i].index == add->bounds[j].index) {
+			if (!PLANTED(overlap))
+				return FOS_OVERLAP;
+			i++;
+			continue;
+		}
 		if (j == add->bound_count ||
 			(i < base_count && base->caps[i].index < add->bounds[j].index)) {
 			out->all[out->count++] = base->caps[i++];

@@ -153,6 +153,8 @@ static void conclude(struct core *core, struct monitor *monitor, bool known)
 void core_monitor_fire(struct core *core, struct monitor *monitor, enum fos_gone gone)
 {
 	answer(core, &monitor->caller, status_of(gone), gone);
+	if (PLANTED(monitor_twice))
+		answer(core, &monitor->caller, status_of(gone), gone);
 	conclude(core, monitor, false);
 }
 
@@ -386,7 +388,7 @@ void core_receive_unwatch(struct core *core, struct session *session, const uint
 
 void core_watch_object_end(struct core *core, struct object *object)
 {
-	if (!list_empty(&object->watchers))
+	if (!list_empty(&object->watchers) && !PLANTED(monitor_never))
 		list_push(&core->told, &object->told);
 }
 

@@ -40,7 +40,8 @@ struct ledger {
 	struct tag *tags[CHUNKS];
 	struct order *orders;
 	struct known *known;
-	uint32_t call_count, object_count, tag_count, order_count, known_count;
+	uint64_t *revoked; /* keys */
+	uint32_t call_count, object_count, tag_count, order_count, known_count, revoked_count;
 };
 
 struct ledger *ledger_new(void)
@@ -48,6 +49,7 @@ struct ledger *ledger_new(void)
 	struct ledger *ledger = sim_alloc(sizeof *ledger);
 	ledger->orders = sim_alloc(ORDERS * sizeof *ledger->orders);
 	ledger->known = sim_alloc(ORDERS * sizeof *ledger->known);
+	ledger->revoked = sim_alloc(ORDERS * sizeof *ledger->revoked);
 	return ledger;
 }
 
@@ -95,7 +97,7 @@ static uint64_t key_of(const struct process *process, uint64_t cap)
 	struct core_view_slot slot;
 	if (!core_inspect_slot(process->node->core, process->serial, cap, &slot))
 		return 0;
-	return base_mix64(slot.ref.serial ^ base_mix64(slot.ref.epoch));
+	return tables_key(&slot.ref);
 }
 
 static struct known *find_known(struct ledger *ledger, uint64_t key)
@@ -124,10 +126,46 @@ uint32_t ledger_handler(struct world *world, struct process *process, uint64_t c
 	return key != 0 ? find_known(world->ledger, key)->handler : 0;
 }
 
+static uint64_t *find_revoked(const struct ledger *ledger, uint64_t key)
+{
+	uint64_t at = key;
+	while (ledger->revoked[at % ORDERS] != key && ledger->revoked[at % ORDERS] != 0)
+		at++;
+	return &ledger->revoked[at % ORDERS];
+}
+
+bool ledger_revoked(const struct world *world, uint64_t key)
+{
+	return key != 0 && *find_revoked(world->ledger, key) == key;
+}
+
+static void remember_revoked(struct ledger *ledger, uint64_t key)
+{
+	uint64_t *at = find_revoked(ledger, key);
+	if (*at == key || ledger->revoked_count > ORDERS / 2)
+		return;
+	*at = key;
+	ledger->revoked_count++;
+}
+
+/* The child is dead because nobody else holds it. A reference that was lost with a session before
+ * it was registered does not count as held. */
+static void check_unheld(struct world *world, const struct told *told)
+{
+	uint32_t holders = tables_holders(world, told->process, &told->watched);
+	if (holders > 0 && world->losses == 0)
+		sim_violation(world, "monitor_delegate fired with the child in %u slots of others",
+					  holders);
+}
+
 static void check_revoke(struct world *world, const struct told *told, fos_status status)
 {
 	struct ledger *ledger = world->ledger;
-	if (told->handler == 0 || status != FOS_OK)
+	if (status != FOS_OK)
+		return;
+	if (told->watched.serial != 0)
+		remember_revoked(ledger, tables_key(&told->watched));
+	if (told->handler == 0)
 		return;
 	struct object *object = AT(ledger->objects, told->handler);
 	object->revoked = true;
@@ -160,6 +198,8 @@ struct told *ledger_completed(struct world *world, struct process *process, uint
 			sim_violation(world, "a cap_revoke took %llu us",
 						  (unsigned long long)((world->now - told->submitted) / MICRO));
 	}
+	if (told->type == WIRE_CALL_TYPE_MONITOR_DELEGATE && cap == FOS_GONE_UNHELD)
+		check_unheld(world, told);
 	if (told->type == WIRE_CALL_TYPE_REQUEST_CREATE && status == FOS_OK) {
 		AT(ledger->objects, told->handler)->made = true;
 		learn(world, process, cap, told->handler);

@@ -225,6 +225,7 @@ void network_connect(struct world *world, const struct happening *it)
 
 static void leave(struct world *world, uint32_t node, uint32_t peer)
 {
+	world->losses++;
 	world->sides[node][peer] = (struct side){0};
 	world_forget_slices(&world->nodes[node], peer + 1);
 }
@@ -314,10 +315,26 @@ void network_block(struct world *world, uint32_t from, uint32_t to, uint64_t tim
 		return;
 	SIM_SAY(world, "%u -> %u stops for %llu us", from + 1, to + 1,
 			(unsigned long long)(time / MICRO));
-	if (world->blocked[from][to] == 0)
+	if (world->blocked[from][to] == 0) {
 		tell_oracle(world, ORACLE_DISTURB, from, to);
+		world->blocked_since[from][to] = world->now;
+	}
 	world->blocked[from][to] = until;
 	world_happen(world, until, HAPPEN_UNBLOCK, from, to, 0, NULL);
+}
+
+/* Whoever hears nothing has given the session up within its time: see ledger.c, revoke_time(). */
+static void check_given_up(struct world *world, uint32_t from, uint32_t to)
+{
+	const struct node *node = &world->nodes[to];
+	uint64_t once = node->config.failure_timeout + 2 * node->config.heartbeat;
+	uint64_t since = world->blocked_since[from][to];
+	const struct side *side = &world->sides[to][from];
+	if (side->connection == 0 || world->connections[side->connection].began > since || !node->up ||
+		world->now - since < 3 * once + node->paused)
+		return;
+	sim_violation(world, "node %u heard nothing of node %u for %llu us and keeps its session",
+				  to + 1, from + 1, (unsigned long long)((world->now - since) / MICRO));
 }
 
 void network_unblock(struct world *world, const struct happening *it)
@@ -326,6 +343,7 @@ void network_unblock(struct world *world, const struct happening *it)
 		(world->blocked[it->a][it->b] > world->now && !world->calm))
 		return;
 	SIM_SAY(world, "%u -> %u goes on", it->a + 1, it->b + 1);
+	check_given_up(world, it->a, it->b);
 	world->blocked[it->a][it->b] = 0;
 	tell_oracle(world, ORACLE_HEAL, it->a, it->b);
 	for (uint32_t lane = 0; lane < 2; lane++)

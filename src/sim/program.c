@@ -616,6 +616,7 @@ static void do_revoke(struct world *world, struct process *process)
 	struct told *told = prepare(&call, &cookie);
 	told->drain = fixed->drain;
 	told->handler = ledger_handler(world, process, name->cap);
+	ledger_watch(told, name->cap);
 	submit(&call, cookie);
 }
 
@@ -811,6 +812,22 @@ static uint32_t tag_of(const struct wire_answer_delivery *record, const uint8_t 
 	return number;
 }
 
+/* What a delivery says of a capability is what its slot holds. */
+static void check_slot(struct world *world, struct process *process,
+					   const struct wire_delivered *delivered)
+{
+	struct core_view_slot slot;
+	if (!core_inspect_slot(process->node->core, process->serial, delivered->cap, &slot)) {
+		/* A tracked child whose owner is out of reach is dropped where it arrives. */
+		if (world->losses > 0 || !network_quiet(world))
+			return;
+		sim_violation(world, "a delivery names a slot that its Process does not have");
+	}
+	if (slot.kind != delivered->kind || slot.rights != delivered->rights ||
+		slot.length != delivered->length)
+		sim_violation(world, "a delivery describes a slot otherwise than it is");
+}
+
 static void delivery(struct world *world, struct process *process, uint32_t channel,
 					 const uint8_t *bytes)
 {
@@ -822,6 +839,7 @@ static void delivery(struct world *world, struct process *process, uint32_t chan
 	uint32_t number = 0;
 	if (record->exception) {
 		const struct wire_exception *exception = (const void *)at;
+		cover_exception((uint8_t)exception->status);
 		at += sizeof *exception + wire_pad8(exception->detail_len);
 	} else {
 		number = tag_of(record, at);
@@ -833,6 +851,7 @@ static void delivery(struct world *world, struct process *process, uint32_t chan
 	*open = (struct opened){
 		.id = record->delivery, .channel = channel, .handler = (uint32_t)record->header.cookie};
 	for (uint32_t i = 0; i < record->cap_count; i++) {
+		check_slot(world, process, &caps[i]);
 		struct name name = {.cap = caps[i].cap,
 							.kind = caps[i].kind,
 							.rights = caps[i].rights,
@@ -856,7 +875,8 @@ void program_record(struct world *world, struct process *process, uint32_t chann
 		break;
 	case WIRE_ANSWER_TYPE_MONITORED: {
 		const struct wire_answer_monitored *record = (const void *)bytes;
-		ledger_completed(world, process, record->header.cookie, (fos_status)record->status, 0);
+		ledger_completed(world, process, record->header.cookie, (fos_status)record->status,
+						 record->gone);
 		break;
 	}
 	case WIRE_ANSWER_TYPE_INFO:

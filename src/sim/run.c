@@ -65,6 +65,8 @@ struct step *run_steps(const struct sim_options *options)
 static uint64_t some_trouble(struct world *world)
 {
 	uint64_t timeout = world->nodes[0].config.failure_timeout;
+	if (sim_draw(world, 8) == 0)
+		return 5 * timeout + sim_draw(world, timeout);
 	return sim_draw(world, 2) == 0 ? MICRO + sim_draw(world, timeout)
 								   : timeout + sim_draw(world, 2 * timeout);
 }
@@ -234,6 +236,7 @@ static void conclude(struct world *world)
 	if (!network_quiet(world))
 		sim_violation(world, "the network is whole but not every session is up");
 	ledger_quiet(world);
+	tables_check(world);
 	if (world->oracle != NULL) {
 		oracle_quiet(world->oracle, world->now);
 		oracle_tables(world->oracle);

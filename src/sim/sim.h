@@ -7,6 +7,7 @@
  *     network.c   sessions and links: delay, clog, cut, partition
  *     program.c   what Processes do: random calls, and what they do with deliveries
  *     ledger.c    what must hold at each step and at the end, whatever the oracle says
+ *     tables.c    when all is at rest: what the Controllers hold must agree
  *     cover.c     which transitions were seen
  *     script.c    a run as text; the shortest one that still fails
  *
@@ -136,6 +137,7 @@ struct connection {
 	bool lost;       /* cut: nothing is carried any more */
 	uint32_t life[2];
 	uint64_t epoch[2];
+	uint64_t began;
 };
 
 /* ------------------------------------------------------------------ nodes, the world */
@@ -146,6 +148,7 @@ struct slice { /* what the shell owes an answer for */
 	uint32_t node, life, peer, connection; /* peer: of CORE_SEND_SLICE */
 	bool move, cancelled;
 	struct core_extent to, from;
+	uint64_t src, dst; /* what it is of, as tables_key(); 0: not known */
 };
 
 struct node {
@@ -200,6 +203,8 @@ struct world {
 	uint32_t player_count;
 	struct link links[NODES_MAX][NODES_MAX][2];
 	struct side sides[NODES_MAX][NODES_MAX];
+	uint64_t blocked_since[NODES_MAX][NODES_MAX];
+	uint64_t losses;                        /* sessions that ended */
 	uint64_t blocked[NODES_MAX][NODES_MAX]; /* until when nothing gets through; 0: it does */
 	bool connecting[NODES_MAX][NODES_MAX];
 	struct connection *connections;
@@ -337,6 +342,18 @@ void ledger_crash(struct world *world, struct node *node);
 void ledger_step(struct world *world, struct node *node);
 void ledger_quiet(struct world *world);
 void ledger_empty(struct world *world, struct node *node);
+
+/* Whether a cap_revoke of it was OK: no byte is read or written through it any more. */
+bool ledger_revoked(const struct world *world, uint64_t key);
+
+/* ------------------------------------------------------------------ tables.c */
+
+uint64_t tables_key(const struct core_view_ref *ref);
+/* All at rest: what the Controllers hold must agree. */
+void tables_check(struct world *world);
+/* Slots that hold it, but for the maker's own. */
+uint32_t tables_holders(const struct world *world, const struct process *maker,
+						const struct core_view_ref *ref);
 
 /* ------------------------------------------------------------------ cover.c */
 
