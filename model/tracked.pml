@@ -14,7 +14,8 @@
  *       |                     |                    |--------------------->| fires?
  *
  * M fires when nothing of the child is held, queued or in transit at M itself, and the newest NONE
- * is no older than every registration that a PASSED told it of.
+ * is no older than every registration that a PASSED told it of. A use of it, or a child made of it,
+ * keeps its user registered until the owner has handled the use, or the child is dead.
  *
  * Each kind of message travels on its own: values wait for credits of INVOKE, HOLD and RELEASE for
  * those of REFERENCE, answers for none, so no order holds between kinds. The one order that is
@@ -51,7 +52,8 @@ mtype = { HOLD, RELEASE };
 
 /* What travels. Values are all alike: they are counted. */
 byte value[NODES * NODES];
-byte use[NODES];
+byte use[NODES];     /* invocations through the child, to the owner */
+byte handled[NODES]; /* their credits, back from the owner */
 chan reference[NODES] = [2 * SENDS] of { mtype };
 chan held_answer[NODES] = [SENDS] of { byte, bit };     /* number, alive */
 chan passed[NODES * NODES] = [SENDS] of { byte, byte }; /* number, count */
@@ -64,6 +66,7 @@ bit up[NODES * NODES] = 1;       /* x's own view of its session with y */
 bit others[NODES];               /* held here by others than the maker's plain slots */
 byte transit[NODES * NODES];     /* sent from x to y, not yet answered by PASSED */
 byte owed[NODES * NODES];        /* PASSED that x owes y */
+byte uses_of[NODES];             /* uses that the owner has not handled yet */
 bit registered[NODES];
 byte awaited[NODES];             /* HELDs under way to x */
 byte number[NODES];              /* x's registration, from HELD */
@@ -87,10 +90,16 @@ byte i; /* of loops; always 0 between steps */
 
 #define SENT_ON(x) (transit[AT(x, 0)] || transit[AT(x, 1)] || transit[AT(x, 2)] || transit[AT(x, NODES - 1)])
 #ifdef LENT_FORGETS
-#define KEPT(x) (others[x] || SENT_ON(x))
+#define DERIVED(x) false
 #else
-#define KEPT(x) (others[x] || SENT_ON(x) || calling[x] || lent[x])
+#define DERIVED(x) (calling[x] || lent[x])
 #endif
+#ifdef USES_FORGOTTEN
+#define USED(x) false
+#else
+#define USED(x) (uses_of[x] > 0)
+#endif
+#define KEPT(x) (others[x] || SENT_ON(x) || DERIVED(x) || USED(x))
 
 #define COMING(x) (value[AT(x, 0)] || value[AT(x, 1)] || value[AT(x, 2)] || value[AT(x, NODES - 1)])
 #define HELD_AT(x) (others[x] || child[x] || calling[x] || COMING(x))
@@ -109,7 +118,11 @@ inline settle(me)
 		awaited[me]++;
 		assert(nfull(reference[me]));
 		reference[me]!HOLD
+#ifdef RELEASE_EARLY
 	:: !KEPT(me) && registered[me] ->
+#else
+	:: !KEPT(me) && registered[me] && awaited[me] == 0 ->
+#endif
 		registered[me] = 0;
 		assert(nfull(reference[me]));
 		reference[me]!RELEASE
@@ -184,6 +197,7 @@ inline forget(from, to)
 /* What was under way from the owner to x, and from x to the owner. */
 inline forget_holder(x)
 {
+	handled[x] = 0;
 	child_answered[x] = 0;
 	child_made[x] = 0;
 	child_gone[x] = 0;
@@ -213,6 +227,7 @@ inline lose(me)
 	number[me] = 0;
 	calling[me] = 0;
 	lent[me] = 0;
+	uses_of[me] = 0;
 	forget_holder(me);
 	others[me] = 0;
 	pay(me, 0)
@@ -330,7 +345,7 @@ inline receive_held(me)
 	:: alive -> number[me] = with
 	:: else -> number[me] = 0; others[me] = 0
 	fi;
-#ifdef HELD_PAYS_ALL
+#ifdef RELEASE_EARLY
 	pay(me, number[me]);
 #endif
 	settle(me);
@@ -361,7 +376,8 @@ end:
 #endif
 	:: d_step { nempty(held_answer[me]) && up[AT(me, B)] -> receive_held(me) }
 #if USES > 0
-	:: d_step { others[me] && uses < USES && up[AT(me, B)] -> uses++; use[me]++ }
+	:: d_step { others[me] && uses < USES && up[AT(me, B)] -> uses++; use[me]++; uses_of[me]++ }
+	:: d_step { handled[me] > 0 && up[AT(me, B)] -> handled[me]--; uses_of[me]--; settle(me) }
 #endif
 #if CHILDREN > 0
 	:: d_step { others[me] && children < CHILDREN && up[AT(me, B)] ->
@@ -428,10 +444,11 @@ inline owner_reference(x)
 inline owner_use(x)
 {
 	use[x]--;
+	handled[x]++;
 	if
 	:: !dead ->
-		assert(!unheld); /* claim: after UNHELD no delivery */
-		assert(!closed)  /* claim: after revoke said OK no delivery */
+		assert(!unheld || ends > 0); /* claim: after UNHELD no delivery, unless a session ended */
+		assert(!closed)              /* claim: after revoke said OK no delivery */
 	:: else
 	fi
 }
@@ -539,10 +556,8 @@ inline fire()
 	taken_as_dead = 1;
 #endif
 	revoke_asked = 1;
-#ifdef UNHELD_BEFORE_DEAD
 	unheld = 1;
 	completions++;
-#endif
 	/* claim: fires only if nobody else holds it, unless a session ended */
 	assert(!HELD_BY_ANYBODY || ends > 0);
 	assert(completions <= 1)
@@ -577,12 +592,9 @@ end:
 #endif
 	:: d_step { revoke_done && up[AT(M, B)] ->
 		revoke_done = 0;
-#ifndef UNHELD_BEFORE_DEAD
-		completions++;
-#endif
+		completions = completions + revoking;
 		assert(completions == 1); /* claim: the monitor fires exactly once */
-		closed = revoking;
-		unheld = !revoking }
+		closed = revoking }
 #if CHILDREN > 0
 	:: d_step { others[M] && !taken_as_dead && children < CHILDREN && up[AT(M, B)] ->
 		children++; calling[M] = 1; child_asked[M] = 1 }

@@ -30,6 +30,7 @@ PROGRAMS = {CLIENT: None, "fractos-registry": "fs/registry", "fractos-fs": "fs/f
             "fractos-gpu": "gpu/gpu"}
 # blk keeps the watches of dead watchers, at most 32, each a delivery and a slot (WATCHES_MAX in its front.c).
 KEPT = {"storage/blk": {"slots": 32, "deliveries": 32, "values_bytes": 32 * 256}}
+APART = 2.2  # seconds: the supervisor gives up what ends more than 5 times in 10 s
 JOB = [*stories.SMALL, "--mode", "chain"]
 
 
@@ -76,6 +77,9 @@ def more(before, after):
 
 def strike(cluster, fuse, before, program, index, early):
     """One death. False: the run made fewer calls than that."""
+    if PROGRAMS[program]:
+        time.sleep(max(0, cluster.struck + APART - time.monotonic()))
+        cluster.struck = time.monotonic()
     fuse.arm(program, index, early)
     run_job(cluster)
     left, _ = fuse.read()
@@ -100,6 +104,7 @@ def start(fuse_path, count):
     os.environ["FRACTOS_FUSE"] = fuse_path
     os.environ["LD_LIBRARY_PATH"] = os.environ["FUSED"]
     cluster = stories.Cluster(f"crash-{os.getpid()}-{count}")
+    cluster.struck = 0
     try:
         cluster.warm()
         # So that who is started again is compared with somebody who was. fs before blk: the lease of its
