@@ -127,6 +127,23 @@ static void furnish_children(struct shell *shell)
 	BASE_ASSERT(usage.objects == 7 && usage.slots == 7 && usage.revokings == 1);
 }
 
+/* Watched: an own object, one of the peer's (monitor 2). Tracked: slot 3, which the peer holds; one
+ * at the peer (slot 7, index 9, serial 10); both with a monitor_delegate. */
+static void furnish_monitors(struct shell *shell)
+{
+	CALL(MONITOR_RECEIVE, monitor_receive, .cap = FIRST);
+	CALL(MONITOR_RECEIVE, monitor_receive, .cap = FIRST + 5);
+	CALL(MONITOR_DELEGATE, monitor_delegate, .cap = FIRST + 3);
+	MESSAGE(WATCH, watch, .monitor = 9, .epoch = EPOCH, .serial = 2, .index = 0, .process = 5);
+	MESSAGE(HOLD, hold, .epoch = EPOCH, .serial = 8, .index = 3);
+	CALL(CAP_REVTREE, cap_revtree, .cap = FIRST + 5, .tracked = 1);
+	MESSAGE(CHILD_DONE, child_done, .call = FIRST + 2, .serial = 10, .index = 9);
+	CALL(MONITOR_DELEGATE, monitor_delegate, .cap = FIRST + 7);
+	struct core_usage usage;
+	core_process_usage(shell->core, PROCESS, &usage);
+	BASE_ASSERT(usage.objects == 8 && usage.slots == 8 && usage.monitors == 4);
+}
+
 /* The first of each: their names are the same in every run. */
 static void furnish(struct shell *shell)
 {
@@ -147,6 +164,7 @@ static void furnish(struct shell *shell)
 	event.size = sizeof memory;
 	step(shell, &event);
 	furnish_children(shell);
+	furnish_monitors(shell);
 }
 
 static void call(struct shell *shell, const uint8_t *bytes, size_t size)

@@ -2,8 +2,8 @@
  * each call completes exactly once (the harness sees a second), each invocation is delivered at
  * most once, a ONCE Request of a living Process has exactly one end, nothing is delivered through a
  * revtree child or what descends from it after it was revoked, nothing of it is open after it was
- * drained, and when all Processes are dead the cores use what they used at first. Run with a seed
- * as argument for one of them. */
+ * drained, a monitor ends once or waits, and when all Processes are dead the cores use what they
+ * used at first. Run with a seed as argument for one of them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +37,8 @@ struct player {
 	unsigned pending_count;
 	uint64_t cookies[STEPS]; /* of calls without an end yet */
 	unsigned cookie_count;
+	uint64_t watched[STEPS]; /* cookies of monitors */
+	unsigned watched_count;
 };
 
 struct game {
@@ -220,14 +222,15 @@ static void make_child(struct game *game, struct player *player)
 {
 	static uint32_t numbers[CHILDREN + 1];
 	if (below(game, 4) == 0 || game->child_count == CHILDREN) {
-		struct call call = call_revtree(*any_cap(game, player), false);
+		struct call call = call_revtree(*any_cap(game, player), below(game, 2) == 0);
 		await(player, &call, (struct pending){.child = 0});
 		return;
 	}
 	uint32_t number = ++game->child_count;
 	numbers[number] = number;
 	game->children[number].maker = player;
-	struct wire_call_request_refine fixed = {.cap = *any_request(game, player), .revocable = true};
+	struct wire_call_request_refine fixed = {
+		.cap = *any_request(game, player), .revocable = true, .tracked = below(game, 3) == 0};
 	struct call call;
 	call_init(&call, WIRE_CALL_TYPE_REQUEST_REFINE, &fixed, sizeof fixed, true);
 	call_imm(&call, 0, MARK + 4 * (uint32_t)below(game, MARKS), &numbers[number], 4);
@@ -245,6 +248,24 @@ static void revoke_child(struct game *game, struct player *player)
 		await(player, &call, (struct pending){.child = number, .revoke = true, .drain = drain});
 		return;
 	}
+}
+
+/* ------------------------------------------------------------------ monitors */
+
+static void watch(struct game *game, struct player *player)
+{
+	if (player->watched_count < BASE_COUNT(player->watched))
+		player->watched[player->watched_count++] =
+			actor_monitor(player->actor, *any_cap(game, player), below(game, 2) == 0);
+}
+
+/* Each has ended once, or waits and is counted. */
+static void check_watched(const struct game *game, const struct player *player)
+{
+	uint32_t waiting = 0;
+	for (unsigned i = 0; i < player->watched_count; i++)
+		waiting += !game->world->completed[player->watched[i]];
+	BASE_ASSERT(waiting == actor_usage(player->actor).monitors);
 }
 
 /* ------------------------------------------------------------------ arrivals */
@@ -443,8 +464,10 @@ static void turn(struct game *game)
 		make_child(game, player);
 	else if (what < 95)
 		revoke_child(game, player);
-	else if (what < 98)
+	else if (what < 97)
 		actor_close(player->actor, *any_cap(game, player));
+	else
+		watch(game, player);
 	move(game);
 }
 
@@ -474,6 +497,7 @@ static void conclude(struct game *game)
 		struct core_usage usage = actor_usage(player->actor);
 		BASE_ASSERT(usage.deliveries == 0 && usage.parked == 0 && usage.copies == 0 &&
 					usage.once == 0 && usage.revokings == 0 && player->pending_count == 0);
+		check_watched(game, player);
 	}
 	world_end(world);
 }

@@ -16,8 +16,10 @@
  *       |                             |-------------------------------->| no holder, nothing
  *       |                             |                                 | here, no child below
  *     M |<--------------------------------------------------------------| NONE, 7 were registered
- *       | nobody else here, nothing in transit, and NONE is not older than any PASSED: fires.
- *       |-------------------------------------------------------------->| REVOKE
+ *       | nobody else here, nothing in transit, and NONE is not older than any PASSED: dead to M
+ *       |-------------------------------------------------------------->| REVOKE: dead
+ *       |<--------------------------------------------------------------| REVOKE_DONE
+ *       | the monitor fires
  *
  * Why a firing is right. While somebody holds it, look how it came there: node after node, back to
  * the last time that M sent it. The first of these nodes was registered as number n when it paid M
@@ -405,12 +407,11 @@ void core_tracked_session_run(struct core *core, struct session *session)
 		send_reference(core, session, tracked);
 }
 
-/* No use of it goes on, and its slots are closed. */
-static void lose(struct core *core, struct tracked *tracked)
+/* No use of it goes on; its slots are to be closed. */
+static void lose(struct tracked *tracked)
 {
 	tracked->lost = true;
 	dequeue(tracked, TRACKED_IDLE);
-	core_spaces_sweep(core);
 	core_tracked_touch(tracked);
 }
 
@@ -430,7 +431,8 @@ void core_receive_held(struct core *core, struct session *session, const uint8_t
 	} else if (message->status == FOS_REVOKED) {
 		tracked->over = true;
 	} else {
-		lose(core, tracked);
+		lose(tracked);
+		core_spaces_sweep(core);
 	}
 	core_tracked_touch(tracked);
 }
@@ -568,7 +570,7 @@ fos_status core_tracked_may_watch(const struct tracked *tracked, const struct pr
 
 void core_tracked_watch(struct core *core, struct tracked *tracked, struct monitor *monitor)
 {
-	if (tracked->fired || tracked->over) {
+	if (tracked->over) {
 		core_monitor_fire(core, monitor, FOS_GONE_REVOKED);
 		return;
 	}
@@ -600,13 +602,14 @@ static bool may_fire(const struct tracked *tracked)
 	return tracked->armed && !tracked->fired && !list_empty(&tracked->monitors);
 }
 
+/* The monitor fires with the answer to the REVOKE: what a lost session left under way may reach the
+ * child until then. */
 static void look_as_maker(struct core *core, struct tracked *tracked)
 {
 	tracked->armed |= is_had(tracked);
 	if (is_needed(tracked) || tracked->none < tracked->passed || !may_fire(tracked))
 		return;
 	tracked->fired = true;
-	fire_all(core, tracked, FOS_GONE_UNHELD);
 	core_lending_kill(core, &tracked->ref);
 }
 
@@ -624,7 +627,6 @@ static void look_as_owner(struct core *core, struct tracked *tracked)
 	if (!none || !may_fire(tracked))
 		return;
 	tracked->fired = true;
-	fire_all(core, tracked, FOS_GONE_UNHELD);
 	core_object_kill(core, tracked->object, FOS_GONE_REVOKED);
 }
 
@@ -651,7 +653,8 @@ static void end(struct core *core, struct tracked *tracked, enum fos_gone gone)
 {
 	tracked->pinned = false;
 	tracked->over = true;
-	fire_all(core, tracked, gone);
+	bool unheld = tracked->fired && gone == FOS_GONE_REVOKED;
+	fire_all(core, tracked, unheld ? FOS_GONE_UNHELD : gone);
 	core_tracked_touch(tracked);
 }
 
@@ -684,10 +687,12 @@ void core_tracked_session_end(struct core *core, struct session *session)
 		struct passage *transit = LIST_FIRST(&session->transits, struct passage, of_session);
 		less_in_transit(core, transit, transit->count);
 	}
+	if (!list_empty(&session->tracked))
+		core_spaces_sweep(core);
 	while (!list_empty(&session->tracked)) {
 		struct tracked *tracked = LIST_FIRST(&session->tracked, struct tracked, of_owner);
 		list_remove(&tracked->of_owner);
 		tracked->owner = NULL;
-		lose(core, tracked);
+		lose(tracked);
 	}
 }

@@ -731,9 +731,18 @@ static void dead_when_fired(void **state)
 	world_settle(stage.world);
 	assert_int_equal(actor_invoke(stage.maker, stage.child), FOS_REVOKED);
 	assert_int_equal(pass_args(stage.maker, stage.c_door, stage.child, 0), FOS_REVOKED);
+	waits(&stage); /* it may still be used, as far as the owner knows */
+	/* A second monitor, set now, joins the first. */
+	struct call call = call_refinement(stage.child);
+	uint64_t slot;
+	assert_int_equal(actor_call(stage.maker, &call, &slot), FOS_OK);
+	uint64_t second = actor_monitor(stage.maker, slot, true);
 	struct arrival arrival;
 	let_go(stage.world, A, B);
 	assert_false(actor_arrival(stage.owner, &arrival));
+	struct wire_answer_monitored end;
+	assert_true(monitor_ended(stage.maker, second, &end));
+	assert_int_equal(end.gone, FOS_GONE_UNHELD);
 	fires(&stage);
 	world_end(stage.world);
 }
@@ -917,6 +926,30 @@ static void maker_loses_the_owner(void **state)
 	}
 }
 
+/* The session ends between the last NONE and the answer to the REVOKE. */
+static void owner_lost_while_firing(void **state)
+{
+	(void)state;
+	for (int answered = 0; answered < 2; answered++) {
+		struct stage stage = on_stage(B, A, C, D, NULL);
+		pass(stage.maker, stage.c_door, stage.child);
+		world_settle(stage.world);
+		uint64_t at_c = take(stage.c);
+		world_settle(stage.world);
+		hold(stage.world, A, B);
+		drop(stage.c, at_c);
+		world_settle(stage.world);
+		hold(stage.world, B, A);
+		if (answered)
+			assert_true(world_deliver(stage.world, A, B, CORE_CONTROL));
+		world_settle(stage.world);
+		waits(&stage);
+		world_cut(stage.world, A, B);
+		ends(&stage, FOS_PEER_LOST, FOS_GONE_LINK);
+		world_end(stage.world);
+	}
+}
+
 /* ------------------------------------------------------------------ the child's own end */
 
 static void dies_otherwise(void **state)
@@ -1043,6 +1076,7 @@ int main(void)
 		cmocka_unit_test(holder_loses_the_owner_early),
 		cmocka_unit_test(receiver_without_owner),
 		cmocka_unit_test(maker_loses_the_owner),
+		cmocka_unit_test(owner_lost_while_firing),
 		cmocka_unit_test(dies_otherwise),
 		cmocka_unit_test(maker_dies),
 		cmocka_unit_test(no_memory_at_the_receiver),
