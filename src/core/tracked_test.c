@@ -266,17 +266,18 @@ static void revoke(struct actor actor, uint64_t cap)
 	assert_int_equal(completion.status, FOS_OK);
 }
 
-/* Under a living child: the maker's, a holder's, one of the owner's node. */
+/* Under a living child: the maker's, a holder's, one of the owner's node, one of the maker's. */
 static void below(void **state)
 {
 	(void)state;
 	for (uint32_t owner = A; owner <= B; owner++) {
-		for (int who = 0; who < 6; who++) {
-			struct stage stage = on_stage(owner, A, who % 3 == 2 ? owner : C, D, NULL);
+		for (int who = 0; who < 8; who++) {
+			const uint32_t nodes[] = {C, C, owner, A};
+			struct stage stage = on_stage(owner, A, nodes[who % 4], D, NULL);
 			pass(stage.maker, stage.c_door, stage.child);
 			world_settle(stage.world);
 			uint64_t at_c = take(stage.c);
-			bool own = who % 3 == 0;
+			bool own = who % 4 == 0;
 			struct actor by = own ? stage.maker : stage.c;
 			uint64_t child = actor_revtree(by, own ? stage.child : at_c);
 			drop(stage.c, at_c);
@@ -289,7 +290,7 @@ static void below(void **state)
 			take(stage.d);
 			assert_int_equal(world_messages(stage.world, WIRE_MESSAGE_TYPE_HOLD), before);
 			waits(&stage);
-			if (who < 3 || own)
+			if (who < 4 || own)
 				revoke(by, child);
 			else
 				actor_kill(by);
