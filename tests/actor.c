@@ -315,6 +315,42 @@ static void do_drain(unsigned long number, char **w)
 	submitted(fos_cap_drain_async(ch, cap_of(w[1]), time, ended, pending), pending);
 }
 
+/* What a monitor tells of the end. */
+static void told(fos_channel *channel, const fos_result *result, void *arg)
+{
+	static const char *const words[] = {
+		[FOS_GONE_NOT] = "not",     [FOS_GONE_REVOKED] = "revoked",
+		[FOS_GONE_MAKER] = "maker", [FOS_GONE_CONTROLLER] = "controller",
+		[FOS_GONE_LINK] = "link",   [FOS_GONE_UNHELD] = "unheld",
+	};
+	struct pending *pending = arg;
+	say(pending->number, result->status, words[result->gone]);
+	free(pending);
+}
+
+static void do_watch(unsigned long number, char **w)
+{
+	struct pending *pending = pend(number, NULL);
+	submitted(fos_monitor_receive_async(ch, cap_of(w[1]), told, pending), pending);
+}
+
+static void do_watch_held(unsigned long number, char **w)
+{
+	struct pending *pending = pend(number, NULL);
+	submitted(fos_monitor_delegate_async(ch, cap_of(w[1]), told, pending), pending);
+}
+
+/* bind NEW REQUEST CAP: a Request that holds CAP */
+static void do_bind(unsigned long number, char **w)
+{
+	struct pending *pending = pend(number, name_new(w[1]));
+	fos_args args;
+	fos_args_init(&args);
+	fos_args_cap(&args, FOS_CALL, 2, w[2] && w[3] ? cap_of(w[3]) : FOS_CAP_NONE);
+	fos_cap request = w[2] ? cap_of(w[2]) : FOS_CAP_NONE;
+	submitted(fos_request_refine_async(ch, request, &args, ended, pending), pending);
+}
+
 static void do_info(unsigned long number, char **w)
 {
 	fos_cap_information info = {0};
@@ -362,12 +398,17 @@ static const struct command {
 	const char *name;
 	void (*fn)(unsigned long number, char **words); /* words[0] is the name, NULL behind the last */
 } commands[] = {
-	{"memory", do_memory},   {"fill", do_fill},       {"holds", do_holds},
-	{"request", do_request}, {"publish", do_publish}, {"unpublish", do_unpublish},
-	{"find", do_find},       {"call", do_call},       {"give", do_give},
-	{"copy", do_copy},       {"close", do_close},     {"revoke", do_revoke},
-	{"info", do_info},       {"null", do_null},       {"finish", do_finish},
-	{"count", do_count},     {"revtree", do_revtree}, {"drain", do_drain},
+	{"memory", do_memory},   {"fill", do_fill},
+	{"holds", do_holds},     {"request", do_request},
+	{"publish", do_publish}, {"unpublish", do_unpublish},
+	{"find", do_find},       {"call", do_call},
+	{"give", do_give},       {"copy", do_copy},
+	{"close", do_close},     {"revoke", do_revoke},
+	{"info", do_info},       {"null", do_null},
+	{"finish", do_finish},   {"count", do_count},
+	{"revtree", do_revtree}, {"drain", do_drain},
+	{"watch", do_watch},     {"watch-held", do_watch_held},
+	{"bind", do_bind},
 };
 
 /* ------------------------------------------------------------------ input */
