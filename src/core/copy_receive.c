@@ -49,7 +49,6 @@ static void conclude(struct core *core, struct incoming *in, fos_status status)
 	unlink_incoming(core, in);
 	core_copy_report(core, &in->landing, &in->from->account, status);
 	core_landing_release(core, &in->landing);
-	core_tracked_unuse(in->used);
 	core_free(core, in, sizeof *in);
 }
 
@@ -127,8 +126,6 @@ static fos_status accept(struct core *core, struct session *session,
 							.landing = *landing,
 							.begin = core->now};
 	core_landing_hold(&in->landing);
-	in->used = object->tracked;
-	core_tracked_use(in->used);
 	list_push(bucket_of(core, session, in->stream), &in->hash);
 	list_push(&object->memory.incoming, &in->of_dst);
 	list_push(&session->incoming, &in->of_session);

@@ -537,7 +537,6 @@ struct incoming { /* the destination's owner's */
 	struct timer timer;
 	struct session *from;
 	struct object *dst;
-	struct tracked *used; /* dst; NULL: not tracked */
 	uint64_t stream;
 	uint64_t base, total, received;
 	struct landing landing;

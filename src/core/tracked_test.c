@@ -9,8 +9,8 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "core/core_internal.h"
 #include "core/harness.h"
-#include "core/limits.h"
 
 enum { A, B, C, D };
 
@@ -176,6 +176,11 @@ static void armed_by_delegation(void **state)
 	(void)state;
 	for (uint32_t owner = A; owner <= B; owner++) {
 		struct stage stage = on_stage(owner, A, C, D, NULL);
+		struct wire_answer_info info;
+		assert_int_equal(actor_info(stage.maker, stage.child, &info), FOS_OK);
+		assert_true(info.tracked && info.revocable && !info.own);
+		assert_int_equal(actor_info(stage.maker, stage.c_door, &info), FOS_OK);
+		assert_false(info.tracked || info.revocable);
 		assert_int_equal(actor_invoke(stage.maker, stage.child), FOS_OK);
 		struct call call = call_refinement(stage.child);
 		uint64_t refined;
@@ -832,7 +837,12 @@ static void holder_loses_the_owner(void **state)
 	world_settle(stage.world);
 	assert_int_equal(actor_usage(stage.c).slots, slots - 1);
 	assert_int_equal(actor_close(stage.c, at_c), FOS_OK);
+	uint64_t src = actor_give(stage.d, actor_memory(stage.d, 0, 64, 3), stage.c);
+	uint64_t dst = actor_memory(stage.c, 0, 64, 3);
 	for (int healed = 0; healed < 2; healed++) {
+		struct call copy = call_copy(dst, src, 0, 0);
+		call_cap(&copy, 0, FOS_NEXT, call_slot(&copy, with));
+		assert_int_equal(actor_call(stage.c, &copy, NULL), FOS_PEER_LOST);
 		assert_int_equal(actor_invoke(stage.c, with), FOS_PEER_LOST);
 		assert_int_equal(pass_args(stage.c, d_too, with, 0), FOS_PEER_LOST);
 		if (!healed)
@@ -978,7 +988,14 @@ static void dies_otherwise(void **state)
 			assert_true(monitor_ended(stage.maker, stage.cookie, &end));
 			assert_int_equal(end.status, FOS_REVOKED);
 			let_go(stage.world, D, owner);
-			drop(stage.d, take(stage.d));
+			uint64_t at_d = take(stage.d);
+			if (owner == A) {
+				/* Rubbish comes home to its owner, which knows it no more. */
+				pass(stage.d, stage.home_door, at_d);
+				world_settle(stage.world);
+				assert_int_equal(actor_invoke(stage.maker, take(stage.maker)), FOS_REVOKED);
+			}
+			drop(stage.d, at_d);
 			drop(stage.c, at_c);
 			world_settle(stage.world);
 			assert_int_equal(stage.world->nodes[owner].ended_sessions, 0);
@@ -1009,23 +1026,18 @@ static void maker_dies(void **state)
 
 /* ------------------------------------------------------------------ no memory */
 
-/* Takes what memory a Controller has left, in blocks of each size that matters here. */
+/* Takes what memory a Controller has left, in blocks of every size that matters here. */
 static void exhaust(struct actor actor)
 {
-	struct wire_call_request_create object = {.handler = 1};
-	struct call calls[2], refinement = call_refinement(actor_request(actor, 1));
-	static const char noise[600];
-	call_init(&calls[0], WIRE_CALL_TYPE_REQUEST_CREATE, &object, sizeof object, false);
-	calls[1] = refinement;
-	call_imm(&calls[1], 0, 0, noise, 1);
-	for (unsigned i = 0; i < BASE_COUNT(calls); i++) {
-		while (actor_call(actor, &calls[i], NULL) == FOS_OK)
+	static const char noise[1024];
+	uint64_t request = actor_request(actor, 1);
+	for (uint32_t length = BASE_COUNT(noise); length > 0; length = length * 3 / 4) {
+		struct call call = call_refinement(request);
+		call_imm(&call, 0, 0, noise, length);
+		while (actor_call(actor, &call, NULL) == FOS_OK)
 			;
 	}
-	/* A delivery needs memory, too; what is left of the class of the smallest goes here. */
-	struct wire_call_memory_create small = {.length = 1, .rights = 3};
-	struct call call;
-	call_init(&call, WIRE_CALL_TYPE_MEMORY_CREATE, &small, sizeof small, false);
+	struct call call = call_refinement(request);
 	while (actor_call(actor, &call, NULL) == FOS_OK)
 		;
 }
@@ -1045,6 +1057,111 @@ static void no_memory_at_the_receiver(void **state)
 	assert_int_equal(world_messages(stage.world, WIRE_MESSAGE_TYPE_HOLD), 0);
 	assert_int_equal(world_messages(stage.world, WIRE_MESSAGE_TYPE_PASSED), 1);
 	fires(&stage);
+	world_end(stage.world);
+}
+
+/* The owner cannot keep a holder's name: the holder has lost it. */
+static void no_memory_at_the_owner(void **state)
+{
+	(void)state;
+	struct core_config config;
+	core_config_default(&config);
+	config.limits.memory = 4 << 20;
+	struct stage stage = on_stage(B, A, C, D, &config);
+	exhaust(stage.owner);
+	uint32_t slots = actor_usage(stage.c).slots;
+	pass(stage.maker, stage.c_door, stage.child);
+	world_settle(stage.world);
+	assert_int_equal(world_messages(stage.world, WIRE_MESSAGE_TYPE_HOLD), 1);
+	struct arrival arrival;
+	assert_true(actor_arrival(stage.c, &arrival));
+	assert_int_equal(actor_keep(stage.c, arrival_cap(&arrival, 1)), FOS_NO_CAP);
+	assert_int_equal(actor_usage(stage.c).slots, slots);
+	assert_int_equal(actor_finish(stage.c, arrival.id), FOS_OK);
+	fires(&stage);
+	world_end(stage.world);
+}
+
+/* ------------------------------------------------------------------ a peer that lies */
+
+static void forge(struct world *world, uint32_t from, uint32_t to, void *bytes, size_t size,
+				  uint8_t type)
+{
+	struct wire_message *head = bytes;
+	const struct session *session = core_session_find(world->nodes[to].core, from + 1);
+	*head = (struct wire_message){
+		.size = (uint32_t)size, .type = type, .sequence = session->sequence_in[CORE_CONTROL]};
+	world_step(&world->nodes[to], &(struct core_event){.type = CORE_MESSAGE,
+													   .node = from + 1,
+													   .lane = CORE_CONTROL,
+													   .bytes = bytes,
+													   .size = size});
+}
+
+/* Whatever does not follow from what was said before ends the session. */
+static void hostile_peer(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t from, to;
+		const char *reason;
+	} cases[] = {{C, A, "more tracked references came than were sent"},
+				 {D, A, "more tracked references came than were sent"},
+				 {C, B, "a tracked child that is held twice"},
+				 {D, B, "a tracked child let go that was not held"},
+				 {B, C, "a registration that was not asked for"},
+				 {B, D, "a registration that was not asked for"}};
+	for (unsigned i = 0; i < BASE_COUNT(cases); i++) {
+		struct stage stage = on_stage(B, A, C, D, NULL);
+		hold(stage.world, C, A);
+		pass(stage.maker, stage.c_door, stage.child);
+		world_settle(stage.world); /* C is registered, and its PASSED is under way */
+		struct core_ref ref =
+			core_slot_value(core_process_find(stage.maker.node->core, stage.maker.process),
+							stage.child)
+				->ref;
+		struct wire_message_passed passed = {.epoch = ref.epoch,
+											 .serial = ref.serial,
+											 .index = ref.index,
+											 .node = ref.node,
+											 .number = 9,
+											 .count = 2};
+		struct wire_message_hold held = {
+			.epoch = ref.epoch, .serial = ref.serial, .index = ref.index};
+		struct wire_message_held answer = {.serial = ref.serial, .index = ref.index, .number = 9};
+		uint32_t from = cases[i].from, to = cases[i].to;
+		if (i < 2)
+			forge(stage.world, from, to, &passed, sizeof passed, WIRE_MESSAGE_TYPE_PASSED);
+		else if (i < 4)
+			forge(stage.world, from, to, &held, sizeof held,
+				  i == 2 ? WIRE_MESSAGE_TYPE_HOLD : WIRE_MESSAGE_TYPE_RELEASE);
+		else
+			forge(stage.world, from, to, &answer, sizeof answer, WIRE_MESSAGE_TYPE_HELD);
+		assert_int_equal(stage.world->nodes[to].ended_sessions, 1);
+		assert_string_equal(stage.world->nodes[to].reason, cases[i].reason);
+		world_end(stage.world);
+	}
+}
+
+/* What a late or strange owner says of children that are over, or of none, changes nothing. */
+static void words_of_the_dead(void **state)
+{
+	(void)state;
+	struct stage stage = on_stage(B, A, C, D, NULL);
+	struct wire_message_none none = {.serial = 77, .number = 5, .index = 3};
+	forge(stage.world, B, A, &none, sizeof none, WIRE_MESSAGE_TYPE_NONE);
+	struct wire_message_hold held = {.epoch = 1, .serial = 77, .index = 3};
+	forge(stage.world, C, B, &held, sizeof held, WIRE_MESSAGE_TYPE_RELEASE);
+	forge(stage.world, C, B, &held, sizeof held, WIRE_MESSAGE_TYPE_HOLD);
+	const struct packet *packet = stage.world->links[B][C][CORE_CONTROL].first;
+	assert_non_null(packet);
+	const struct wire_message_held *answer = (const void *)packet->bytes;
+	assert_int_equal(answer->header.type, WIRE_MESSAGE_TYPE_HELD);
+	assert_int_equal(answer->status, FOS_REVOKED);
+	for (uint32_t i = 0; i < WORLD_NODES; i++)
+		assert_int_equal(stage.world->nodes[i].ended_sessions, 0);
+	waits(&stage);
+	world_cut(stage.world, B, C); /* C never asked */
 	world_end(stage.world);
 }
 
@@ -1081,6 +1198,9 @@ int main(void)
 		cmocka_unit_test(dies_otherwise),
 		cmocka_unit_test(maker_dies),
 		cmocka_unit_test(no_memory_at_the_receiver),
+		cmocka_unit_test(no_memory_at_the_owner),
+		cmocka_unit_test(hostile_peer),
+		cmocka_unit_test(words_of_the_dead),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "core/core_internal.h"
 #include "core/harness.h"
-#include "core/limits.h"
 
 enum { A, B, C };
 
@@ -361,6 +361,7 @@ static void watchers_die(void **state)
 	actor_monitor(neighbour, near, false);
 	actor_kill(watcher);
 	world_settle(world);
+	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_UNWATCH), 1);
 	actor_kill(neighbour);
 	world_settle(world);
 	assert_true(core_memory_used(world->nodes[B].core) <= before);
@@ -405,6 +406,65 @@ static void no_memory_at_the_owner(void **state)
 	world_end(world);
 }
 
+/* A monitor that is set twice, one that never was. */
+static void hostile_peer(void **state)
+{
+	(void)state;
+	for (int fires = 0; fires < 2; fires++) {
+		struct world *world = world_new(2, NULL);
+		struct actor maker = actor_new(world, A);
+		actor_request(maker, 1);
+		struct wire_message_watch watch = {
+			.header = {.size = sizeof watch, .type = WIRE_MESSAGE_TYPE_WATCH},
+			.monitor = 5,
+			.epoch = world->nodes[A].config.epoch,
+			.serial = 2};
+		struct wire_message_fired fired = {
+			.header = {.size = sizeof fired, .type = WIRE_MESSAGE_TYPE_FIRED},
+			.monitor = 5,
+			.gone = FOS_GONE_REVOKED};
+		for (uint32_t i = 0; i < 2; i++) {
+			watch.header.sequence = i;
+			world_step(&world->nodes[A],
+					   &(struct core_event){.type = CORE_MESSAGE,
+											.node = B + 1,
+											.lane = CORE_CONTROL,
+											.bytes = fires ? (const uint8_t *)&fired
+														   : (const uint8_t *)&watch,
+											.size = fires ? sizeof fired : sizeof watch});
+		}
+		assert_int_equal(world->nodes[A].ended_sessions, 1);
+		assert_string_equal(world->nodes[A].reason, fires ? "a monitor that never was fires"
+														  : "a monitor that is set twice");
+		world_end(world);
+	}
+}
+
+/* One peer's monitors are bounded: of all its Processes. */
+static void too_many_of_one_peer(void **state)
+{
+	(void)state;
+	struct world *world = world_new(2, NULL);
+	struct actor maker = actor_new(world, A);
+	actor_request(maker, 1);
+	struct wire_message_watch watch = {
+		.header = {.size = sizeof watch, .type = WIRE_MESSAGE_TYPE_WATCH},
+		.epoch = world->nodes[A].config.epoch,
+		.serial = 2};
+	for (; watch.monitor <= WATCHERS_FOR_PEER; watch.monitor++) {
+		watch.header.sequence = (uint32_t)watch.monitor;
+		world_step(&world->nodes[A], &(struct core_event){.type = CORE_MESSAGE,
+														  .node = B + 1,
+														  .lane = CORE_CONTROL,
+														  .bytes = (const uint8_t *)&watch,
+														  .size = sizeof watch});
+	}
+	assert_int_equal(core_counters(world->nodes[A].core)->sent.fired, 1);
+	world->hold[A][B][CORE_CONTROL] = true; /* B never asked: it need not hear of it */
+	world_cut(world, A, B);
+	world_end(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -418,6 +478,8 @@ int main(void)
 		cmocka_unit_test(a_thousand_watchers),
 		cmocka_unit_test(watchers_die),
 		cmocka_unit_test(no_memory_at_the_owner),
+		cmocka_unit_test(hostile_peer),
+		cmocka_unit_test(too_many_of_one_peer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
