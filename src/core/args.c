@@ -159,6 +159,13 @@ void core_args_release(struct core *core, struct built *built)
 	built->count = 0;
 }
 
+struct value *core_args_take_on_error(struct built *built)
+{
+	struct value *on_error = core_value_hold(built->call.on_error);
+	built->call.on_error = NULL;
+	return on_error;
+}
+
 struct value *core_args_named(struct process *process, const struct built *built, uint64_t cap)
 {
 	if (cap < WIRE_IN_CALL)

@@ -86,8 +86,8 @@ static const char *read_landing(struct core *core, struct session *session,
 		return NULL;
 	if (*status != FOS_OK)
 		return "a copy with arguments that cannot be";
+	out->on_error = core_args_take_on_error(&built);
 	*status = core_bundle_merge(core, NULL, &built.call, false, &out->args);
-	out->on_error = core_value_hold(built.call.on_error);
 	core_args_release(core, &built);
 	if (*status != FOS_OK)
 		return *status == FOS_QUOTA ? NULL : "a copy with arguments that cannot be";

@@ -449,9 +449,11 @@ void core_receive_copy(struct core *core, struct session *session, const uint8_t
 	struct wire_tail tail;
 	struct built built;
 	struct bundle *args = NULL;
+	struct value *on_error = NULL;
 	wire_message_tail(bytes, &tail);
 	fos_status status = core_args_build_message(core, session, &tail.args, &built);
 	if (status == FOS_OK) {
+		on_error = core_args_take_on_error(&built);
 		status = core_bundle_merge(core, NULL, &built.call, false, &args);
 		core_args_release(core, &built);
 	}
@@ -463,9 +465,10 @@ void core_receive_copy(struct core *core, struct session *session, const uint8_t
 		 (then != NULL && !is_kind(then, FOS_REQUEST)))) {
 		core_session_break(core, session, "a copy of what cannot be copied");
 		core_bundle_release(core, args);
+		core_value_release(core, on_error);
 		return;
 	}
-	struct landing landing = {.on_error = args != NULL ? args->on_error : NULL,
+	struct landing landing = {.on_error = on_error,
 							  .asker = session->node,
 							  .asker_epoch = session->epoch,
 							  .copy = message->copy,
@@ -482,4 +485,5 @@ void core_receive_copy(struct core *core, struct session *session, const uint8_t
 	}
 	core_bundle_release(core, landing.args);
 	core_bundle_release(core, args);
+	core_value_release(core, on_error);
 }

@@ -758,6 +758,9 @@ fos_status core_args_build_call(struct core *core, struct process *process,
 fos_status core_args_build_message(struct core *core, struct session *session,
 								   const struct wire_args_view *view, struct built *out);
 void core_args_release(struct core *core, struct built *built);
+/* on_error of a message's call, held; the call has none then. It was inherited, it may be, and is
+ * not bound: bound with the rest it could be too deep. */
+struct value *core_args_take_on_error(struct built *built);
 /* A Request with the addition bound. WRONG_TYPE: base or on_error is no Request. */
 fos_status core_args_refine(struct core *core, const struct value *base, const struct addition *add,
 							struct value **out);
@@ -776,6 +779,9 @@ void core_plan_write(const struct plan *plan, const struct bundle *bundle,
 /* A slot for the value, which it holds from now on (takes nothing). QUOTA. */
 fos_status core_slot_add(struct core *core, struct process *process, struct value *value,
 						 bool borrowed, uint64_t *out);
+/* A borrowed one in the room that was kept for it. */
+fos_status core_slot_add_kept(struct core *core, struct process *process, struct value *value,
+							  uint64_t *out);
 struct value *core_slot_value(const struct process *process, uint64_t cap); /* borrowed; NULL */
 void core_slot_remove(struct core *core, struct process *process, uint64_t cap);
 /* At a delivery's end: unless it was kept. */

@@ -92,13 +92,26 @@ static void return_slots(struct core *core, struct process *process,
 		core_slot_return(core, process, delivery->caps[i]);
 }
 
+/* Whether it needs no more than what is kept for a ONCE Request. Then it is delivered even to a
+ * Process whose invocations that came back hold more than its quota. */
+static bool fits_once(const struct invocation *inv)
+{
+	uint64_t bytes = inv->on_error != NULL ? inv->on_error->weight : 0;
+	uint32_t cap_count = inv->bundle != NULL ? inv->bundle->cap_count : 0;
+	for (uint32_t i = 0; i < cap_count; i++)
+		bytes += inv->bundle->caps[i].value->weight;
+	return cap_count <= ONCE_SLOTS && bytes <= ONCE_BYTES;
+}
+
 /* All or nothing. */
-static fos_status fill_slots(struct core *core, struct process *process,
+static fos_status fill_slots(struct core *core, struct process *process, bool kept,
 							 const struct bundle *bundle, struct delivery *delivery)
 {
 	for (uint32_t i = 0; i < delivery->cap_count; i++) {
-		fos_status status =
-			core_slot_add(core, process, bundle->caps[i].value, true, &delivery->caps[i]);
+		struct value *value = bundle->caps[i].value;
+		uint64_t *cap = &delivery->caps[i];
+		fos_status status = kept ? core_slot_add_kept(core, process, value, cap)
+								 : core_slot_add(core, process, value, true, cap);
 		if (status != FOS_OK) {
 			return_slots(core, process, delivery, i);
 			return status;
@@ -114,7 +127,8 @@ static fos_status make(struct core *core, const struct invocation *inv, struct o
 	struct process *process = channel->process;
 	uint32_t cap_count = inv->bundle != NULL ? inv->bundle->cap_count : 0;
 	uint32_t weight = inv->on_error != NULL ? inv->on_error->weight : 0;
-	if (!core_space_fits(core, process, cap_count, weight))
+	bool kept = object->once && fits_once(inv);
+	if (!kept && !core_space_fits(core, process, cap_count, weight))
 		return FOS_QUOTA;
 	struct delivery *delivery = core_alloc(core, delivery_size(cap_count));
 	if (delivery == NULL)
@@ -133,7 +147,7 @@ static fos_status make(struct core *core, const struct invocation *inv, struct o
 	struct process *space = process;
 	if (PLANTED(client_space) && inv->account->process != NULL)
 		space = inv->account->process;
-	fos_status status = fill_slots(core, space, inv->bundle, delivery);
+	fos_status status = fill_slots(core, space, kept, inv->bundle, delivery);
 	if (status == FOS_OK) {
 		delivery->id = core_table_add(core, &process->deliveries, delivery);
 		if (delivery->id != 0) {

@@ -68,7 +68,7 @@ static void free_waiter(struct core *core, struct waiter *waiter)
 	channel->reserved -= waiter->granted;
 	channel->process->reserved -= waiter->granted;
 	if (waiter->granted > 0)
-		core_channel_wake(core, channel);
+		core_process_wake(core, channel->process);
 	list_remove(&waiter->hash);
 	list_remove(&waiter->of_object);
 	list_remove(&waiter->of_source);
@@ -177,7 +177,10 @@ fos_status core_arrive(struct core *core, struct invocation *inv, struct object 
 		}
 		use_granted(core, waiter, inv->more);
 		fos_status status = core_deliver(core, inv, object);
-		core_channel_wake(core, channel);
+		if (status == FOS_OK)
+			core_channel_wake(core, channel);
+		else
+			core_process_wake(core, channel->process);
 		return status;
 	}
 	if (waiter == NULL && list_empty(&channel->turns) && has_place(core, channel))
@@ -309,7 +312,8 @@ static void room_returned(struct core *core, struct session *session,
 	channel->reserved -= count;
 	channel->process->reserved -= count;
 	settle_waiter(core, waiter);
-	core_channel_wake(core, channel);
+	/* Another channel may have waited for the room that the place takes for its finish. */
+	core_process_wake(core, channel->process);
 }
 
 void core_receive_room(struct core *core, struct session *session, const uint8_t *bytes)

@@ -325,19 +325,18 @@ void core_receive_invoke(struct core *core, struct session *session, const uint8
 	core_invocation_init(&inv, &session->account);
 	fos_status status = core_args_build_message(core, session, &tail.args, &built);
 	if (status == FOS_OK) {
+		inv.on_error = core_args_take_on_error(&built);
 		status = core_bundle_merge(core, NULL, &built.call, true, &inv.bundle);
 		core_args_release(core, &built);
 	}
-	if (status == FOS_QUOTA) {
-		core->counters.dropped++;
-		return;
-	}
 	if (status != FOS_OK) {
-		core_session_break(core, session, malformed);
+		core_value_release(core, inv.on_error);
+		if (status == FOS_QUOTA)
+			core->counters.dropped++;
+		else
+			core_session_break(core, session, malformed);
 		return;
 	}
-	if (inv.bundle != NULL)
-		inv.on_error = core_value_hold(inv.bundle->on_error);
 	if (tail.exception != NULL)
 		inv.exception = core_exception_copy(core, tail.exception, tail.detail);
 	inv.target =

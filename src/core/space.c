@@ -30,11 +30,10 @@ static void enter_tracked(struct core *core, struct process *process, struct tra
 		schedule(core, process);
 }
 
-fos_status core_slot_add(struct core *core, struct process *process, struct value *value,
-						 bool borrowed, uint64_t *out)
+/* Without asking whether it fits. */
+static fos_status put(struct core *core, struct process *process, struct value *value,
+					  bool borrowed, uint64_t *out)
 {
-	if (!core_space_fits(core, process, 1, value->weight))
-		return FOS_QUOTA;
 	uint64_t cap = core_table_add(core, &process->slots, value);
 	if (cap == 0)
 		return FOS_QUOTA;
@@ -48,6 +47,20 @@ fos_status core_slot_add(struct core *core, struct process *process, struct valu
 	process->values += value->weight;
 	*out = cap;
 	return FOS_OK;
+}
+
+fos_status core_slot_add(struct core *core, struct process *process, struct value *value,
+						 bool borrowed, uint64_t *out)
+{
+	if (!core_space_fits(core, process, 1, value->weight))
+		return FOS_QUOTA;
+	return put(core, process, value, borrowed, out);
+}
+
+fos_status core_slot_add_kept(struct core *core, struct process *process, struct value *value,
+							  uint64_t *out)
+{
+	return put(core, process, value, true, out);
 }
 
 static bool is_lost(const struct value *value)

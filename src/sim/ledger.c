@@ -19,7 +19,8 @@ struct object { /* a Request */
 	bool once;
 	bool made;    /* its creation was OK */
 	bool over;    /* its Process, channel or node is gone */
-	bool revoked; /* cap_revoke returned OK */
+	bool asked;   /* somebody wanted it revoked: a ONCE Request need not end */
+	bool revoked; /* cap_revoke returned OK, or TIMED_OUT: dead, not drained */
 };
 struct tag {        /* an invocation */
 	uint64_t order; /* who sent it on which channel through what: these are in order */
@@ -120,7 +121,7 @@ static void learn(struct world *world, const struct process *process, uint64_t c
 	*known = (struct known){key, handler};
 }
 
-uint32_t ledger_handler(struct world *world, struct process *process, uint64_t cap)
+static uint32_t handler_of(struct world *world, struct process *process, uint64_t cap)
 {
 	uint64_t key = key_of(process, cap);
 	return key != 0 ? find_known(world->ledger, key)->handler : 0;
@@ -161,15 +162,15 @@ static void check_unheld(struct world *world, const struct told *told)
 static void check_revoke(struct world *world, const struct told *told, fos_status status)
 {
 	struct ledger *ledger = world->ledger;
-	if (status != FOS_OK)
+	if (status != FOS_OK && status != FOS_TIMED_OUT)
 		return;
-	if (told->watched.serial != 0)
+	if (told->watched.serial != 0 && status == FOS_OK)
 		remember_revoked(ledger, tables_key(&told->watched));
 	if (told->handler == 0)
 		return;
 	struct object *object = AT(ledger->objects, told->handler);
 	object->revoked = true;
-	if (told->drain && object->open > 0)
+	if (told->drain && status == FOS_OK && object->open > 0)
 		sim_violation(world, "cap_revoke with DRAIN was OK with %u deliveries open", object->open);
 }
 
@@ -205,6 +206,14 @@ struct told *ledger_completed(struct world *world, struct process *process, uint
 		learn(world, process, cap, told->handler);
 	}
 	return told;
+}
+
+void ledger_revoke(struct world *world, struct told *told, uint64_t cap)
+{
+	ledger_watch(told, cap);
+	told->handler = handler_of(world, told->process, cap);
+	if (told->handler != 0)
+		AT(world->ledger->objects, told->handler)->asked = true;
 }
 
 void ledger_watch(struct told *told, uint64_t cap)
@@ -351,13 +360,11 @@ void ledger_step(struct world *world, struct node *node)
 	const struct core_limits *limits = &node->config.limits;
 	if (!core_process_usage(node->core, event->process, &usage))
 		return;
-	/* Continuations that wait have room of their own for their values. */
-	uint64_t values = limits->values_bytes + (uint64_t)usage.parked * (64 << 10);
 	/* Objects of a closed channel with deliveries that were open stay charged. */
 	uint32_t open = (limits->deliveries + limits->once) * CHANNELS;
 	if (usage.objects > limits->objects + open || usage.slots > limits->slots ||
 		usage.deliveries > limits->deliveries * CHANNELS || usage.copies > limits->copies ||
-		usage.once > limits->once * CHANNELS || usage.values_bytes > values ||
+		usage.once > limits->once * CHANNELS || usage.values_bytes > 4 * limits->values_bytes ||
 		usage.monitors > limits->monitors || usage.revokings > limits->revokings)
 		sim_violation(world,
 					  "Process %u of node %u uses more than its limits: objects %u, slots %u, "
@@ -400,7 +407,7 @@ void ledger_quiet(struct world *world)
 	}
 	for (uint32_t i = 1; i <= ledger->object_count; i++) {
 		const struct object *object = AT(ledger->objects, i);
-		if (object->once && object->made && !object->over && !object->revoked &&
+		if (object->once && object->made && !object->over && !object->asked &&
 			lives(object->process) && object->delivered != 1)
 			sim_violation(world, "a ONCE Request of a living Process never ended");
 	}

@@ -615,8 +615,7 @@ static void do_revoke(struct world *world, struct process *process)
 	uint64_t cookie;
 	struct told *told = prepare(&call, &cookie);
 	told->drain = fixed->drain;
-	told->handler = ledger_handler(world, process, name->cap);
-	ledger_watch(told, name->cap);
+	ledger_revoke(world, told, name->cap);
 	submit(&call, cookie);
 }
 

@@ -326,10 +326,9 @@ struct told *ledger_call(struct world *world, struct process *process, uint32_t 
 /* A number for an invocation, and for a Request. */
 uint32_t ledger_tag(struct world *world, struct process *process, uint32_t channel, uint64_t cap);
 uint32_t ledger_object(struct world *world, struct process *process, uint32_t channel, bool once);
-/* The number of the Request that a slot holds as its maker got it; 0: it is none, or a child. */
-uint32_t ledger_handler(struct world *world, struct process *process, uint64_t cap);
 /* cap: what it gave. */
-/* What a monitor's slot holds. */
+/* A revoke of what the slot holds is to be submitted; a monitor. */
+void ledger_revoke(struct world *world, struct told *told, uint64_t cap);
 void ledger_watch(struct told *told, uint64_t cap);
 struct told *ledger_completed(struct world *world, struct process *process, uint64_t cookie,
 							  fos_status status, uint64_t cap);
