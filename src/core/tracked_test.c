@@ -991,6 +991,8 @@ static void dies_otherwise(void **state)
 			uint64_t at_d = take(stage.d);
 			if (owner == A) {
 				/* Rubbish comes home to its owner, which knows it no more. */
+				drop(stage.maker, stage.child);
+				world_settle(stage.world);
 				pass(stage.d, stage.home_door, at_d);
 				world_settle(stage.world);
 				assert_int_equal(actor_invoke(stage.maker, take(stage.maker)), FOS_REVOKED);
