@@ -145,7 +145,10 @@ static void drain(struct world_node *node)
 {
 	struct core_output out;
 	uint32_t cuts[WORLD_NODES], count = 0;
+	const struct world_observer *observer = node->world->observer;
 	while (core_output(node->core, &out)) {
+		if (observer != NULL)
+			observer->output(observer->context, node, &out);
 		if (out.type != CORE_END_SESSION) {
 			take_output(node, &out);
 			continue;
@@ -155,12 +158,17 @@ static void drain(struct world_node *node)
 		node->ended_sessions++;
 		node->reason = out.reason;
 	}
+	if (observer != NULL)
+		observer->step_end(observer->context, node);
 	for (uint32_t i = 0; i < count; i++)
 		world_cut(node->world, node->number - 1, cuts[i]);
 }
 
 void world_step(struct world_node *node, const struct core_event *event)
 {
+	const struct world_observer *observer = node->world->observer;
+	if (observer != NULL)
+		observer->event(observer->context, node, event);
 	core_step(node->core, node->world->now, event);
 	drain(node);
 }

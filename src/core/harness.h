@@ -46,7 +46,16 @@ struct world_node {
 	uint64_t grown;
 };
 
+/* Sees every step as its shell does: the event before it, each output, and its end. */
+struct world_observer {
+	void (*event)(void *context, const struct world_node *node, const struct core_event *event);
+	void (*output)(void *context, const struct world_node *node, const struct core_output *out);
+	void (*step_end)(void *context, const struct world_node *node);
+	void *context;
+};
+
 struct world {
+	const struct world_observer *observer; /* NULL: nobody looks */
 	uint64_t now;
 	struct world_node nodes[WORLD_NODES];
 	uint32_t count;
