@@ -183,6 +183,7 @@ enum happening_kind {
 struct happening {
 	uint64_t when, order;
 	uint8_t kind;
+	bool put_off; /* to the end of its node's pause */
 	uint32_t a, b, c, life;
 	void *pointer;
 };

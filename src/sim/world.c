@@ -395,6 +395,21 @@ static void boot(struct world *world, struct node *node)
 	}
 }
 
+static struct node *node_of(struct world *world, const struct happening *it);
+
+/* What was put off to the end of a pause that ends early happens now. */
+static void bring_forward(struct world *world, const struct node *node)
+{
+	uint32_t count = world->heap_count;
+	world->heap_count = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		struct happening it = world->heap[i];
+		if (it.put_off && node_of(world, &it) == node)
+			it.when = world->now;
+		heap_push(world, it);
+	}
+}
+
 void world_crash(struct world *world, struct node *node, uint64_t down)
 {
 	SIM_SAY(world, "%u crashes", node->number);
@@ -406,6 +421,8 @@ void world_crash(struct world *world, struct node *node, uint64_t down)
 	node->life++;
 	node->tick = UINT64_MAX;
 	node->sending = NULL;
+	if (node->paused_until > world->now)
+		bring_forward(world, node);
 	node->paused_until = 0;
 	for (uint32_t i = 0; i < world->player_count; i++) {
 		if (world->players[i].node == node && world->players[i].process != NULL) {
@@ -431,6 +448,8 @@ void world_resume(struct world *world, struct node *node)
 {
 	if (node->paused_until == 0)
 		return;
+	if (node->paused_until > world->now)
+		bring_forward(world, node);
 	SIM_SAY(world, "%u goes on", node->number);
 	node->paused_until = 0;
 	if (world->oracle != NULL)
@@ -674,6 +693,7 @@ bool world_next(struct world *world, uint64_t until)
 	struct node *node = node_of(world, &it);
 	if (node != NULL && node->paused_until > world->now) {
 		it.when = node->paused_until;
+		it.put_off = true;
 		it.order = world->heap_order++;
 		heap_push(world, it);
 		return true;
