@@ -1,0 +1,623 @@
+/* Invocations: each is made once, and delivered at most once, in order, as it was made; or somebody
+ * is told why not; or a fault explains that nothing more is heard of it.
+ *
+ * A delivery shows its provider, trace and arguments; which invocation it is follows from these.
+ * Where several are alike any of them will do, and nothing is said of their order. */
+#include "core/inspect.h"
+#include "sim/oracle_internal.h"
+
+/* ------------------------------------------------------------------ what a delivery shows */
+
+static uint64_t provider_hash(const struct oracle_process *process, uint32_t channel,
+							  uint64_t handler)
+{
+	return base_mix64((uintptr_t)process ^ base_mix64(handler ^ base_mix64(channel)));
+}
+
+static uint64_t shown(uint64_t provider, uint64_t trace, uint64_t imm_hash, uint32_t imm_bytes,
+					  uint64_t cap_hash, uint32_t cap_count)
+{
+	return base_mix64(base_mix64(provider ^ base_mix64(trace)) + imm_hash +
+					  base_mix64(cap_hash + ((uint64_t)imm_bytes << 8 | cap_count)));
+}
+
+static uint64_t key_of(const struct oracle_made *made)
+{
+	const struct oracle_thing *target = made->target;
+	const struct oracle_bundle *args = made->args;
+	uint64_t provider = provider_hash(target->process, target->channel, target->handler);
+	return args == NULL ? shown(provider, made->trace, 0, 0, 0, 0)
+						: shown(provider, made->trace, args->imm_hash, args->imm_bytes,
+								args->cap_hash, args->cap_count);
+}
+
+static uint64_t told_hash(const struct oracle_process *process, uint32_t channel, uint64_t handler,
+						  uint64_t trace)
+{
+	return base_mix64(provider_hash(process, channel, handler) + base_mix64(trace));
+}
+
+/* ------------------------------------------------------------------ making */
+
+static void aim(struct oracle_thing *thing, const struct oracle_bundle *args)
+{
+	thing->armed = true;
+	while (thing->parent != NULL)
+		thing = thing->parent;
+	thing->aimed = true;
+	thing->large |= args != NULL && (args->cap_count > ONCE_SLOTS || args->weight > ONCE_BYTES);
+}
+
+struct oracle_made *oracle_made_new(struct oracle *o, enum oracle_made_kind kind,
+									struct oracle_process *source, uint32_t channel,
+									struct oracle_thing *target, struct oracle_bundle *args,
+									struct oracle_value *on_error, uint64_t trace, uint64_t end)
+{
+	struct oracle_made *made = oracle_alloc(o, sizeof *made);
+	*made = (struct oracle_made){.kind = kind,
+								 .target = target,
+								 .args = oracle_bundle_hold(args),
+								 .on_error = oracle_hold(on_error),
+								 .trace = trace,
+								 .end = end,
+								 .moment = o->moment,
+								 .time = o->now,
+								 .source = source,
+								 .source_node = source->node,
+								 .channel = channel,
+								 .waiting = kind != ORACLE_FAILED};
+	struct list *links[] = {&made->key, &made->told, &made->of_object, &made->of_source,
+							&made->old};
+	for (unsigned i = 0; i < BASE_COUNT(links); i++)
+		list_init(links[i]);
+	aim(target, args);
+	if (on_error != NULL) {
+		const struct oracle_thing *error = on_error->object;
+		aim(on_error->object, on_error->bundle);
+		made->told_hash = told_hash(error->process, error->channel, error->handler, trace);
+		list_push(oracle_bucket(o->told, made->told_hash), &made->told);
+	}
+	if (kind == ORACLE_FAILED) {
+		list_push(&o->old, &made->old);
+		return made;
+	}
+	made->key_hash = key_of(made);
+	struct list *bucket = oracle_bucket(o->made, made->key_hash);
+	for (struct list *at = bucket->next; at != bucket; at = at->next) {
+		struct oracle_made *other = BASE_CONTAINER(at, struct oracle_made, key);
+		if (other->key_hash == made->key_hash)
+			other->ambiguous = made->ambiguous = true;
+	}
+	list_push(bucket, &made->key);
+	if (kind == ORACLE_PLAIN)
+		list_push(&target->waiting, &made->of_object);
+	made->weight = (args != NULL ? args->weight : 0) + (on_error != NULL ? on_error->weight : 0);
+	source->waiting++;
+	source->weight += made->weight;
+	return made;
+}
+
+/* It waits no more; it may still be told of. */
+static void retire(struct oracle *o, struct oracle_made *made)
+{
+	if (!made->waiting)
+		return;
+	made->waiting = false;
+	list_remove(&made->key);
+	list_remove(&made->of_object);
+	made->source->waiting--;
+	made->source->weight -= made->weight;
+	made->time = o->now;
+	list_push(&o->old, &made->old);
+}
+
+static void forget(struct oracle *o, struct oracle_made *made)
+{
+	struct list *links[] = {&made->key, &made->told, &made->of_object, &made->old};
+	for (unsigned i = 0; i < BASE_COUNT(links); i++)
+		list_remove(links[i]);
+	if (made->after != NULL)
+		made->after->then = NULL;
+	oracle_bundle_release(o, made->args);
+	oracle_release(o, made->on_error);
+	oracle_free(o, made, sizeof *made);
+}
+
+void oracle_made_refused(struct oracle *o, struct oracle_made *made)
+{
+	if (made->delivered)
+		oracle_violate(o, "an invocation of %s was delivered and yet refused",
+					   oracle_name(made->source));
+	retire(o, made);
+	forget(o, made);
+}
+
+/* Nobody can be told any more of what was long ago, in a time without faults. */
+void oracle_forget_old(struct oracle *o)
+{
+	const struct core_config *core = &o->config.core;
+	uint64_t horizon = 4 * (core->failure_timeout + core->heartbeat) + 4 * core->default_time;
+	if (o->disturbances > 0)
+		return;
+	for (unsigned i = 0; i < 4 && !list_empty(&o->old); i++) {
+		struct oracle_made *made = BASE_CONTAINER(o->old.next, struct oracle_made, old);
+		if (BASE_MAX(made->time, o->calm) + horizon > o->now)
+			return;
+		forget(o, made);
+	}
+}
+
+static void fail_to(struct oracle *o, const struct oracle_open *open, struct oracle_value *on_error,
+					fos_status status)
+{
+	struct oracle_process *process = open->process;
+	struct oracle_made *made =
+		oracle_made_new(o, ORACLE_FAILED, process, open->channel, on_error->object,
+						on_error->bundle, on_error, open->trace, UINT64_MAX);
+	made->status = (uint8_t)status;
+	made->told_node = process->node;
+	made->told_process = process->serial;
+	process->noticed = o->now;
+}
+
+void oracle_failed(struct oracle *o, const struct oracle_open *open, fos_status status)
+{
+	if (open->on_error != NULL)
+		fail_to(o, open, open->on_error, status);
+	for (uint32_t i = 0; i < open->other_count; i++)
+		fail_to(o, open, open->others[i], status);
+}
+
+/* ------------------------------------------------------------------ what explains a loss */
+
+/* A place may be kept for one whose link is slow while others wait: any fault will do. */
+static bool slow(const struct oracle *o, const struct oracle_made *made)
+{
+	return o->disturbances > 0 || (o->calm != 0 && o->calm >= made->time);
+}
+
+bool oracle_noticed(const struct oracle *o, const struct oracle_process *process)
+{
+	return process->noticed != 0 && process->noticed + o->config.core.default_time >= o->now;
+}
+
+/* Whether the provider's inbox was full at some moment, or other invocations had their turn. */
+static bool was_full(const struct oracle *o, const struct oracle_made *made)
+{
+	const struct oracle_thing *target = made->target;
+	const struct oracle_process *provider = target->process;
+	const struct core_limits *limits = &o->config.core.limits;
+	uint32_t channel = target->channel;
+	return provider->channel_full[channel] >= made->moment ||
+		   provider->finish_full >= made->moment || provider->channel_open[channel] > 0 ||
+		   oracle_noticed(o, provider) ||
+		   provider->deliveries + provider->waiting >= limits->parked ||
+		   made->source->waiting >= wire_class_credits(WIRE_CLASS_INVOKE) / 2;
+}
+
+static bool expired(const struct oracle *o, const struct oracle_made *made)
+{
+	return made->end <= o->now &&
+		   (was_full(o, made) || slow(o, made) || oracle_life(o, made->target) != ORACLE_LIVE ||
+			made->end <= made->time + o->config.core.heartbeat);
+}
+
+static bool unreachable(const struct oracle *o, const struct oracle_made *made)
+{
+	uint32_t from = made->source_node, to = made->target->node;
+	const struct oracle_copying *copy = made->after;
+	if (oracle_trouble(o, from, to, made->moment) || o->nodes[from].over >= made->moment ||
+		made->source->gone_moment >= made->moment)
+		return true;
+	if (copy == NULL)
+		return made->kind == ORACLE_THEN; /* its copy came to nothing */
+	uint32_t src = copy->src->object->node, dst = copy->dst->object->node;
+	return oracle_trouble(o, from, src, made->moment) ||
+		   oracle_trouble(o, src, dst, made->moment) || oracle_trouble(o, dst, to, made->moment) ||
+		   (oracle_copy_may(o, copy) & ~ORACLE_MAY(OK)) != 0;
+}
+
+static bool limited(const struct oracle *o, const struct oracle_made *made)
+{
+	const struct oracle_process *provider = made->target->process;
+	return provider->tight_moment >= made->moment || provider->tight_moment >= o->moment ||
+		   !oracle_fits(o, provider, FOS_CAPS_MAX, made->weight) ||
+		   oracle_pressed(o, made->source_node) || oracle_pressed(o, made->target->node) ||
+		   made->source->tight_moment >= made->moment;
+}
+
+/* A tracked child in it that its holder's node has lost. */
+static bool lost_tracked(const struct oracle *o, const struct oracle_made *made)
+{
+	bool tracked = made->target->tracked || (made->args != NULL && made->args->tracked) ||
+				   (made->on_error != NULL && made->on_error->tracked);
+	return tracked && oracle_tracked_may(o, made->source_node) != 0;
+}
+
+bool oracle_excused(const struct oracle *o, const struct oracle_made *made)
+{
+	return oracle_life(o, made->target) != ORACLE_LIVE || expired(o, made) ||
+		   unreachable(o, made) || limited(o, made) || lost_tracked(o, made);
+}
+
+/* ------------------------------------------------------------------ a delivery */
+
+struct arrival {
+	const struct wire_answer_delivery *record;
+	const struct wire_range *ranges;
+	const struct wire_delivered *caps;
+	const struct wire_exception *exception;
+	uint64_t imm_hash, cap_hash;
+	uint32_t imm_bytes;
+	struct oracle_process *process;
+	uint32_t channel;
+	struct core_view_slot seen[FOS_CAPS_MAX];
+	bool held[FOS_CAPS_MAX];
+};
+
+static void parse(struct oracle *o, const struct core_output *out, struct arrival *arrival)
+{
+	const struct wire_answer_delivery *record = (const void *)out->bytes;
+	*arrival = (struct arrival){.record = record, .ranges = (const void *)(record + 1)};
+	arrival->caps = (const void *)(arrival->ranges + record->range_count);
+	const uint8_t *at = (const uint8_t *)(arrival->caps + record->cap_count);
+	if (record->exception) {
+		arrival->exception = (const void *)at;
+		at += sizeof *arrival->exception + wire_pad8(arrival->exception->detail_len);
+	}
+	for (unsigned i = 0; i < record->range_count; i++) {
+		const struct wire_range *range = &arrival->ranges[i];
+		arrival->imm_hash += oracle_imm_hash(range->offset, at, range->length);
+		arrival->imm_bytes += range->length;
+		at += range->length;
+	}
+	arrival->process = oracle_process_find(o, o->node, out->process);
+	arrival->channel = out->channel;
+	const struct core *core = o->config.core_of(o->config.context, o->node);
+	for (unsigned i = 0; i < record->cap_count; i++) {
+		const struct wire_delivered *cap = &arrival->caps[i];
+		arrival->cap_hash += oracle_cap_hash(cap->index, cap->kind, cap->rights, cap->length);
+		arrival->held[i] = core_inspect_slot(core, out->process, cap->cap, &arrival->seen[i]);
+	}
+}
+
+static bool shows(const struct arrival *arrival, const struct oracle_bundle *args)
+{
+	if (args == NULL)
+		return arrival->imm_bytes == 0 && arrival->record->cap_count == 0;
+	if (arrival->imm_hash != args->imm_hash || arrival->imm_bytes != args->imm_bytes ||
+		arrival->cap_hash != args->cap_hash || arrival->record->cap_count != args->cap_count)
+		return false;
+	for (unsigned i = 0; i < args->cap_count; i++) {
+		const struct oracle_value *value = args->caps[i].value;
+		const struct oracle_thing *thing = value->object;
+		const struct core_view_slot *seen = &arrival->seen[i];
+		/* A tracked child whose owner is out of reach may be dropped as it comes. */
+		if (!arrival->held[i] && thing->tracked)
+			continue;
+		if (!arrival->held[i] || seen->ref.serial != thing->serial ||
+			seen->ref.index != thing->index || seen->ref.node != thing->node ||
+			seen->ref.epoch != thing->epoch || seen->kind != value->kind ||
+			(value->kind == FOS_MEMORY &&
+			 (seen->offset != value->offset || seen->length != value->length)))
+			return false;
+	}
+	return true;
+}
+
+static bool is_provider(const struct arrival *arrival, const struct oracle_thing *thing)
+{
+	return thing->process == arrival->process && thing->channel == arrival->channel &&
+		   thing->handler == arrival->record->header.cookie;
+}
+
+static struct oracle_made *find(struct oracle *o, const struct arrival *arrival, uint64_t trace)
+{
+	const struct wire_answer_delivery *record = arrival->record;
+	uint64_t provider = provider_hash(arrival->process, arrival->channel, record->header.cookie);
+	uint64_t key = shown(provider, trace, arrival->imm_hash, arrival->imm_bytes, arrival->cap_hash,
+						 record->cap_count);
+	struct list *bucket = oracle_bucket(o->made, key);
+	struct oracle_made *dead = NULL;
+	for (struct list *at = bucket->next; at != bucket; at = at->next) {
+		struct oracle_made *made = BASE_CONTAINER(at, struct oracle_made, key);
+		if (made->key_hash != key || !is_provider(arrival, made->target) ||
+			!shows(arrival, made->args) ||
+			(made->kind == ORACLE_THEN && (made->after == NULL || !oracle_landed(o, made->after))))
+			continue;
+		if (oracle_life(o, made->target) != ORACLE_DEAD)
+			return made;
+		dead = made;
+	}
+	return dead;
+}
+
+/* What was made before by the same channel through the same capability and has not come: it must
+ * have a reason, and must never come. */
+static void check_order(struct oracle *o, struct oracle_made *made)
+{
+	struct list *waiting = &made->target->waiting;
+	if (made->kind != ORACLE_PLAIN || made->ambiguous)
+		return;
+	for (struct list *at = waiting->next, *next; at != waiting; at = next) {
+		struct oracle_made *older = BASE_CONTAINER(at, struct oracle_made, of_object);
+		next = at->next;
+		if (older == made)
+			return;
+		if (older->source != made->source || older->channel != made->channel || older->ambiguous)
+			continue;
+		if (!oracle_excused(o, older)) {
+			oracle_violate(o, "an invocation of %s (trace %llu) was overtaken by a later one",
+						   oracle_name(made->source), (unsigned long long)older->trace);
+			return;
+		}
+		o->counts.lost++;
+		retire(o, older);
+	}
+}
+
+static void consume(struct oracle *o, struct oracle_thing *thing)
+{
+	while (thing->parent != NULL)
+		thing = thing->parent;
+	if (!thing->is_once)
+		return;
+	if (thing->consumed)
+		oracle_violate(o, "a ONCE Request of %s is delivered twice", oracle_name(thing->process));
+	thing->consumed = true;
+	oracle_kill(o, thing, ORACLE_DEAD, ORACLE_BY_REVOKE);
+}
+
+static struct oracle_open *open_it(struct oracle *o, const struct arrival *arrival,
+								   struct oracle_thing *target, const struct oracle_bundle *args,
+								   struct oracle_value *on_error)
+{
+	const struct wire_answer_delivery *record = arrival->record;
+	struct oracle_process *process = arrival->process;
+	struct oracle_open *open =
+		oracle_alloc(o, sizeof *open + record->cap_count * sizeof open->caps[0]);
+	open->id = record->delivery;
+	open->process = process;
+	open->object = target;
+	open->on_error = oracle_hold(on_error);
+	open->trace = record->trace;
+	open->end = record->time_left > UINT64_MAX - o->now ? UINT64_MAX : o->now + record->time_left;
+	open->channel = arrival->channel;
+	open->cap_count = record->cap_count;
+	open->is_once = target->is_once;
+	for (unsigned i = 0; i < record->cap_count; i++) {
+		struct oracle_value *value = args->caps[i].value;
+		open->caps[i] = arrival->caps[i].cap;
+		if (!oracle_slot_add(o, process, open->caps[i], value, true))
+			return NULL;
+		if (!arrival->held[i])
+			oracle_slot_close(o, process, open->caps[i]);
+	}
+	return oracle_open_add(o, open) ? open : NULL;
+}
+
+static void check_live(struct oracle *o, const struct oracle_thing *target)
+{
+	enum oracle_life life = oracle_life(o, target);
+	o->counts.maybes += life == ORACLE_MAYBE;
+	if (life == ORACLE_DEAD)
+		oracle_violate(o, "a delivery to %s through object %u:%u serial %llu, which is dead",
+					   oracle_name(target->process), target->node, target->index,
+					   (unsigned long long)target->serial);
+}
+
+static void deliver_plain(struct oracle *o, const struct arrival *arrival)
+{
+	struct oracle_made *made = find(o, arrival, arrival->record->trace);
+	if (made == NULL)
+		made = find(o, arrival, 0);
+	if (made == NULL) {
+		oracle_violate(o,
+					   "a delivery to %s, handler %llu, trace %llu, that nobody made, or made "
+					   "otherwise, or that was made once and delivered before",
+					   oracle_name(arrival->process),
+					   (unsigned long long)arrival->record->header.cookie,
+					   (unsigned long long)arrival->record->trace);
+		return;
+	}
+	check_live(o, made->target);
+	check_order(o, made);
+	consume(o, made->target);
+	made->delivered = true;
+	retire(o, made);
+	if (!o->violated)
+		open_it(o, arrival, made->target, made->args, made->on_error);
+}
+
+/* ------------------------------------------------------------------ exceptions */
+
+/* Bits of the statuses by which a Controller may tell that it could not go on with it. */
+static uint32_t explained(const struct oracle *o, const struct oracle_made *made)
+{
+	uint32_t may = 0;
+	if (oracle_life(o, made->target) != ORACLE_LIVE)
+		may |= oracle_epoch_over(o, made->target) ? ORACLE_MAY(STALE) | ORACLE_MAY(REVOKED)
+												  : ORACLE_MAY(REVOKED);
+	if (unreachable(o, made) || lost_tracked(o, made))
+		may |= ORACLE_MAY(PEER_LOST) | ORACLE_MAY(OUTCOME_UNKNOWN) | ORACLE_MAY(STALE);
+	if (lost_tracked(o, made))
+		may |= ORACLE_MAY(REVOKED);
+	if (expired(o, made))
+		may |= ORACLE_MAY(BUSY);
+	if (limited(o, made) || oracle_too_large(made->args, made->on_error))
+		may |= ORACLE_MAY(QUOTA);
+	if (made->after != NULL)
+		may |= oracle_copy_may(o, made->after);
+	return may & ~ORACLE_MAY(OK);
+}
+
+static bool tells_through(const struct arrival *arrival, const struct oracle_made *made)
+{
+	return is_provider(arrival, made->on_error->object) &&
+		   (made->trace == 0 || made->trace == arrival->record->trace) &&
+		   shows(arrival, made->on_error->bundle);
+}
+
+/* Whether it may be told of by this exception header, if it was not before. */
+static bool may_tell(const struct oracle *o, const struct oracle_made *made, uint32_t status,
+					 uint32_t node, uint32_t process)
+{
+	if (made->kind == ORACLE_FAILED)
+		return status == made->status && node == made->told_node && process == made->told_process;
+	if (process != 0 || status >= FOS_STATUS_COUNT)
+		return false;
+	bool not_run = made->kind == ORACLE_PLAIN && status != FOS_OUTCOME_UNKNOWN;
+	if (not_run && made->delivered && !made->ambiguous)
+		return false;
+	return explained(o, made) >> status & 1;
+}
+
+static uint32_t most_told(const struct oracle_made *made)
+{
+	bool once = made->kind == ORACLE_FAILED ||
+				(made->kind == ORACLE_PLAIN && made->source_node == made->target->node);
+	return once ? 1 : 2;
+}
+
+static struct oracle_value *next_error(const struct oracle_value *value)
+{
+	return value->bundle != NULL ? value->bundle->on_error : NULL;
+}
+
+/* The delivery hands on the on_error of the one that it is, and of others it might be. */
+static void add_others(struct oracle *o, const struct arrival *arrival,
+					   const struct oracle_made *told, struct oracle_open *open)
+{
+	struct list *bucket = oracle_bucket(o->told, told->told_hash);
+	for (struct list *at = bucket->next; at != bucket; at = at->next) {
+		const struct oracle_made *other = BASE_CONTAINER(at, struct oracle_made, told);
+		if (open->other_count == BASE_COUNT(open->others))
+			return;
+		if (other->told_hash != told->told_hash || !tells_through(arrival, other))
+			continue;
+		struct oracle_value *value = next_error(other->on_error);
+		if (value != NULL && value != open->on_error)
+			open->others[open->other_count++] = oracle_hold(value);
+	}
+}
+
+static void tell_of(struct oracle *o, const struct arrival *arrival, struct oracle_made *made)
+{
+	made->told_count++;
+	made->last.status = arrival->exception->status;
+	made->last.node = arrival->exception->node;
+	made->last.process = arrival->exception->process;
+	if (made->kind == ORACLE_PLAIN && arrival->exception->status != FOS_OUTCOME_UNKNOWN)
+		retire(o, made);
+	if (made->after != NULL)
+		oracle_copy_told(o, made->after);
+	struct oracle_value *value = oracle_hold(made->on_error);
+	check_live(o, value->object);
+	consume(o, value->object);
+	struct oracle_open *open = NULL;
+	if (!o->violated)
+		open = open_it(o, arrival, value->object, value->bundle, next_error(value));
+	if (open != NULL)
+		add_others(o, arrival, made, open);
+	oracle_release(o, value);
+}
+
+/* What an earlier exception was thought to tell of may have been another one's. */
+static struct oracle_made *instead(struct oracle *o, const struct arrival *arrival,
+								   struct list *bucket, const struct oracle_made *told)
+{
+	for (struct list *at = bucket->next; at != bucket; at = at->next) {
+		struct oracle_made *other = BASE_CONTAINER(at, struct oracle_made, told);
+		if (other != told && other->told_hash == told->told_hash &&
+			other->told_count < most_told(other) && tells_through(arrival, other) &&
+			may_tell(o, other, told->last.status, told->last.node, told->last.process))
+			return other;
+	}
+	return NULL;
+}
+
+/* dead: also through what is dead, to say so. */
+static bool tell(struct oracle *o, const struct arrival *arrival, uint64_t trace, bool dead)
+{
+	const struct wire_exception *head = arrival->exception;
+	uint64_t hash =
+		told_hash(arrival->process, arrival->channel, arrival->record->header.cookie, trace);
+	struct list *bucket = oracle_bucket(o->told, hash);
+	for (struct list *at = bucket->next; at != bucket; at = at->next) {
+		struct oracle_made *made = BASE_CONTAINER(at, struct oracle_made, told);
+		if (made->told_hash != hash || !tells_through(arrival, made) ||
+			!may_tell(o, made, head->status, head->node, head->process) ||
+			(!dead && oracle_life(o, made->on_error->object) == ORACLE_DEAD))
+			continue;
+		if (made->told_count >= most_told(made)) {
+			struct oracle_made *other = instead(o, arrival, bucket, made);
+			if (other == NULL)
+				continue;
+			other->told_count++;
+			other->last = made->last;
+			made->told_count--;
+		}
+		tell_of(o, arrival, made);
+		return true;
+	}
+	return false;
+}
+
+/* A ONCE Request's own end: its deadline, or an arrival that did not fit. */
+static bool end_once(struct oracle *o, const struct arrival *arrival)
+{
+	const struct wire_exception *head = arrival->exception;
+	const struct oracle_process *process = arrival->process;
+	bool timed_out = head->status == FOS_TIMED_OUT && head->process == 0;
+	bool quota = head->status == FOS_QUOTA && head->process == process->serial;
+	if (head->node != o->node || arrival->imm_bytes > 0 || arrival->record->cap_count > 0 ||
+		(!timed_out && !quota))
+		return false;
+	for (struct list *at = process->onces.next; at != &process->onces; at = at->next) {
+		struct oracle_thing *thing = BASE_CONTAINER(at, struct oracle_thing, once);
+		if (!is_provider(arrival, thing))
+			continue;
+		bool fits = !thing->large && oracle_fits(o, process, FOS_CAPS_MAX, ONCE_BYTES);
+		if (timed_out ? thing->deadline > o->now : !thing->aimed || fits)
+			continue;
+		consume(o, thing);
+		if (!o->violated)
+			open_it(o, arrival, thing, NULL, NULL);
+		return true;
+	}
+	return false;
+}
+
+static void deliver_exception(struct oracle *o, const struct arrival *arrival)
+{
+	const struct wire_exception *head = arrival->exception;
+	if (head->status == FOS_OK || head->status >= FOS_STATUS_COUNT) {
+		oracle_violate(o, "an exception of status %u", head->status);
+		return;
+	}
+	o->counts.exceptions++;
+	o->counts.exceptions_of[head->status]++;
+	uint64_t trace = arrival->record->trace;
+	if (end_once(o, arrival) || tell(o, arrival, trace, false) || tell(o, arrival, 0, false) ||
+		tell(o, arrival, trace, true) || tell(o, arrival, 0, true))
+		return;
+	oracle_violate(o,
+				   "an exception %s of node %u, process %u for %s, handler %llu, trace %llu, that "
+				   "nothing explains",
+				   fos_status_name((fos_status)head->status), head->node, head->process,
+				   oracle_name(arrival->process),
+				   (unsigned long long)arrival->record->header.cookie,
+				   (unsigned long long)arrival->record->trace);
+}
+
+void oracle_delivered(struct oracle *o, uint32_t node, const struct core_output *out)
+{
+	(void)node;
+	struct arrival arrival;
+	parse(o, out, &arrival);
+	o->counts.deliveries++;
+	if (arrival.exception != NULL)
+		deliver_exception(o, &arrival);
+	else
+		deliver_plain(o, &arrival);
+}

@@ -1,0 +1,229 @@
+/* At the end: everything that was begun has ended, and all tables of all Controllers are the
+ * oracle's. */
+#include "core/inspect.h"
+#include "sim/oracle_internal.h"
+
+/* What was only "maybe" dead while messages were on their way is dead when all have come. */
+static void settle_things(struct oracle *o)
+{
+	for (uint32_t node = 0; node < ORACLE_NODES; node++) {
+		struct list *all = &o->nodes[node].things;
+		for (struct list *at = all->next, *next; at != all; at = next) {
+			struct oracle_thing *thing = BASE_CONTAINER(at, struct oracle_thing, of_node);
+			next = at->next;
+			if (thing->life == ORACLE_MAYBE)
+				oracle_kill(o, thing, ORACLE_DEAD, 0);
+		}
+	}
+}
+
+static void check_calls(struct oracle *o, const struct oracle_process *process)
+{
+	for (const struct list *at = process->calls.next; at != &process->calls; at = at->next) {
+		const struct oracle_call *call = BASE_CONTAINER(at, struct oracle_call, of_process);
+		bool monitor = call->type == WIRE_CALL_TYPE_MONITOR_RECEIVE ||
+					   call->type == WIRE_CALL_TYPE_MONITOR_DELEGATE;
+		if (monitor && !call->cancelled && oracle_life(o, call->object) == ORACLE_LIVE)
+			continue;
+		if (call->type == WIRE_CALL_TYPE_REGISTRY_GET && call->end > o->now)
+			continue;
+		oracle_violate(o, "%s of %s never ended", wire_call_name(call->type), oracle_name(process));
+	}
+}
+
+static void check_onces(struct oracle *o, const struct oracle_process *process)
+{
+	for (const struct list *at = process->onces.next; at != &process->onces; at = at->next) {
+		const struct oracle_thing *thing = BASE_CONTAINER(at, struct oracle_thing, once);
+		if (thing->deadline < o->now && !oracle_pressed(o, process->node))
+			oracle_violate(o, "a ONCE Request of %s, handler %llu, got no end",
+						   oracle_name(process), (unsigned long long)thing->handler);
+	}
+}
+
+static void check_made(struct oracle *o)
+{
+	for (unsigned i = 0; i < ORACLE_BUCKETS; i++) {
+		for (const struct list *at = o->made[i].next; at != &o->made[i]; at = at->next) {
+			const struct oracle_made *made = BASE_CONTAINER(at, struct oracle_made, key);
+			if (!oracle_excused(o, made))
+				oracle_violate(o, "an invocation of %s, trace %llu, was lost without a fault",
+							   oracle_name(made->source), (unsigned long long)made->trace);
+			o->counts.lost += made->kind == ORACLE_PLAIN;
+		}
+	}
+}
+
+static void check_copies(struct oracle *o, uint32_t node)
+{
+	struct list *all = &o->nodes[node].copies;
+	for (struct list *at = all->next; at != all; at = at->next) {
+		struct oracle_copying *copying = BASE_CONTAINER(at, struct oracle_copying, all);
+		if (copying->outstanding > 0 && o->nodes[node].up &&
+			copying->token_epoch == o->nodes[node].epoch)
+			oracle_violate(o, "the simulator has not answered for a slice");
+		if (!copying->reported && !oracle_landed(o, copying) &&
+			(oracle_copy_may(o, copying) & ~ORACLE_MAY(OK)) == 0)
+			oracle_violate(o, "a copy of %s was lost without a fault", oracle_name(copying->asker));
+	}
+}
+
+void oracle_quiet(struct oracle *o, uint64_t now)
+{
+	o->now = BASE_MAX(o->now, now);
+	o->moment++;
+	o->node = 0;
+	settle_things(o);
+	for (struct list *at = o->all.next; at != &o->all; at = at->next) {
+		const struct oracle_process *process = BASE_CONTAINER(at, struct oracle_process, all);
+		if (!process->alive)
+			continue;
+		check_calls(o, process);
+		check_onces(o, process);
+	}
+	check_made(o);
+	for (uint32_t node = 0; node < ORACLE_NODES; node++)
+		check_copies(o, node);
+}
+
+/* ------------------------------------------------------------------ tables */
+
+struct comparison {
+	struct oracle *o;
+	uint32_t node;
+	uint32_t processes, slots;
+};
+
+static void see_object(void *context, const struct core_view_object *seen)
+{
+	struct comparison *comparison = context;
+	struct oracle *o = comparison->o;
+	const struct core_view_ref *ref = &seen->ref;
+	struct oracle_thing *thing =
+		oracle_thing_find(o, ref->node, ref->epoch, ref->index, ref->serial);
+	if (thing == NULL) {
+		oracle_violate(o, "the table has object %u serial %llu, which nobody made", ref->index,
+					   (unsigned long long)ref->serial);
+		return;
+	}
+	bool dead = oracle_life(o, thing) != ORACLE_LIVE;
+	bool kept = thing->open > 0 || thing->remains > 0 || thing->busy > 0 || thing->has_children;
+	if (seen->dead != dead || (dead && !kept) || seen->kind != thing->kind ||
+		seen->once != thing->is_once || (!dead && seen->process != thing->process->serial) ||
+		(!thing->has_children && thing->parent == NULL && thing->remains == 0 &&
+		 seen->deliveries != thing->open))
+		oracle_violate(o,
+					   "the table's object %u serial %llu is %s with %u deliveries, not %s with %u",
+					   ref->index, (unsigned long long)ref->serial, seen->dead ? "dead" : "alive",
+					   seen->deliveries, dead ? "dead" : "alive", thing->open);
+	thing->seen = o->moment;
+}
+
+static void see_slot(void *context, const struct core_view_slot *seen)
+{
+	struct comparison *comparison = context;
+	struct oracle *o = comparison->o;
+	struct oracle_process *process = oracle_process_find(o, comparison->node, seen->process);
+	const struct oracle_cell *cell = process != NULL ? oracle_cell(process, seen->cap) : NULL;
+	if (cell == NULL) {
+		oracle_violate(o, "%s has slot %#llx, which nobody gave it", oracle_name(process),
+					   (unsigned long long)seen->cap);
+		return;
+	}
+	const struct oracle_value *value = cell->value;
+	const struct oracle_thing *thing = value->object;
+	bool memory = value->kind == FOS_MEMORY;
+	if (seen->ref.serial != thing->serial || seen->ref.index != thing->index ||
+		seen->ref.node != thing->node || seen->ref.epoch != thing->epoch ||
+		seen->kind != value->kind || seen->borrowed != cell->borrowed ||
+		(memory && (seen->offset != value->offset || seen->length != value->length ||
+					seen->rights != value->rights)))
+		oracle_violate(o, "slot %#llx of %s holds another capability than it was given",
+					   (unsigned long long)seen->cap, oracle_name(process));
+	comparison->slots++;
+}
+
+static void check_usage(struct oracle *o, const struct core *core,
+						const struct oracle_process *process)
+{
+	struct core_usage usage;
+	uint32_t objects = process->remained;
+	for (const struct list *at = process->things.next; at != &process->things; at = at->next)
+		objects += oracle_life(o, BASE_CONTAINER(at, struct oracle_thing, of_maker)) == ORACLE_LIVE;
+	if (!core_process_usage(core, process->serial, &usage)) {
+		if (!process->ending)
+			oracle_violate(o, "%s is not there any more", oracle_name(process));
+		return;
+	}
+	bool empty = process->slots == 0 && list_empty(&process->open) && list_empty(&process->calls);
+	if (usage.objects != objects || usage.slots != process->slots ||
+		usage.deliveries != process->deliveries || usage.copies != 0 ||
+		usage.once != process->once_living + process->once_open ||
+		(empty && (usage.parked != 0 || usage.values_bytes != 0)))
+		oracle_violate(o,
+					   "%s is charged %u objects, %u slots, %u deliveries, %u copies, %u ONCE, %u "
+					   "parked, %u bytes; it has %u, %u, %u, 0, %u",
+					   oracle_name(process), usage.objects, usage.slots, usage.deliveries,
+					   usage.copies, usage.once, usage.parked, usage.values_bytes, objects,
+					   process->slots, process->deliveries,
+					   process->once_living + process->once_open);
+}
+
+/* Slots that were lost with a tracked child, if so many must have been. */
+static uint32_t lost_slots(struct oracle *o, uint32_t node, const struct core *core, uint32_t most)
+{
+	uint32_t count = 0;
+	for (struct list *at = o->all.next; at != &o->all && most > 0; at = at->next) {
+		struct oracle_process *process = BASE_CONTAINER(at, struct oracle_process, all);
+		for (uint32_t i = 0; process->node == node && i < process->cell_room; i++) {
+			const struct oracle_cell *cell = &process->cells[i];
+			struct core_view_slot seen;
+			if (cell->value == NULL || !oracle_uncertain(process, cell->value) ||
+				core_inspect_slot(core, process->serial, cell->cap, &seen))
+				continue;
+			oracle_slot_close(o, process, cell->cap);
+			count++;
+		}
+	}
+	return count;
+}
+
+static void compare_node(struct oracle *o, uint32_t node)
+{
+	const struct core *core = o->config.core_of(o->config.context, node);
+	const struct core_visitor visitor = {.object = see_object, .slot = see_slot};
+	struct comparison comparison = {.o = o, .node = node};
+	uint32_t slots = 0;
+	o->node = node;
+	core_inspect(core, &visitor, &comparison);
+	for (struct list *at = o->nodes[node].things.next; at != &o->nodes[node].things;
+		 at = at->next) {
+		const struct oracle_thing *thing = BASE_CONTAINER(at, struct oracle_thing, of_node);
+		if (thing->seen != o->moment && oracle_life(o, thing) == ORACLE_LIVE)
+			oracle_violate(o, "the table lacks object %u serial %llu of %s", thing->index,
+						   (unsigned long long)thing->serial, oracle_name(thing->process));
+	}
+	for (struct list *at = o->all.next; at != &o->all; at = at->next) {
+		const struct oracle_process *process = BASE_CONTAINER(at, struct oracle_process, all);
+		if (process->node != node || !process->alive)
+			continue;
+		slots += process->slots;
+	}
+	slots -= lost_slots(o, node, core, slots - comparison.slots);
+	if (slots != comparison.slots)
+		oracle_violate(o, "the tables have %u slots, not %u", comparison.slots, slots);
+	for (struct list *at = o->all.next; at != &o->all; at = at->next) {
+		const struct oracle_process *process = BASE_CONTAINER(at, struct oracle_process, all);
+		if (process->node == node && process->alive)
+			check_usage(o, core, process);
+	}
+}
+
+void oracle_tables(struct oracle *o)
+{
+	o->moment++;
+	for (uint32_t node = 0; node < ORACLE_NODES; node++) {
+		if (o->nodes[node].up)
+			compare_node(o, node);
+	}
+}

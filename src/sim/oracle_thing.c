@@ -1,0 +1,223 @@
+/* Objects: one table for the whole cluster, and what is known of the life of each.
+ *
+ *     LIVE --- own Process dies, own revoke at the owner, the epoch's end ----> DEAD
+ *       '--- revoke from afar, maker's Process died afar, firing ---> MAYBE --- it is told --->
+ * DEAD
+ *
+ * A child dies with its ancestors: their state is looked up, not written. */
+#include "core/inspect.h"
+#include "sim/oracle_internal.h"
+
+static uint64_t ref_hash(uint32_t node, uint64_t epoch, uint32_t index, uint64_t serial)
+{
+	return base_mix64(serial ^ base_mix64(epoch ^ ((uint64_t)node << 32 | index)));
+}
+
+struct oracle_thing *oracle_thing_find(struct oracle *o, uint32_t node, uint64_t epoch,
+									   uint32_t index, uint64_t serial)
+{
+	struct list *bucket = oracle_bucket(o->things, ref_hash(node, epoch, index, serial));
+	for (struct list *at = bucket->prev; at != bucket; at = at->prev) {
+		struct oracle_thing *thing = BASE_CONTAINER(at, struct oracle_thing, hash);
+		if (thing->serial == serial && thing->index == index && thing->node == node &&
+			thing->epoch == epoch)
+			return thing;
+	}
+	return NULL;
+}
+
+static struct oracle_thing *new_thing(struct oracle *o)
+{
+	struct oracle_thing *thing = oracle_alloc(o, sizeof *thing);
+	thing->id = ++o->ids;
+	thing->moment = o->moment;
+	struct list *links[] = {&thing->hash, &thing->of_node, &thing->of_maker, &thing->once,
+							&thing->waiting};
+	for (unsigned i = 0; i < BASE_COUNT(links); i++)
+		list_init(links[i]);
+	return thing;
+}
+
+struct oracle_thing *oracle_thing_new(struct oracle *o, struct oracle_process *process,
+									  uint8_t kind)
+{
+	struct oracle_thing *thing = new_thing(o);
+	thing->node = process->node;
+	thing->epoch = process->epoch;
+	thing->kind = kind;
+	thing->process = thing->maker = process;
+	return thing;
+}
+
+struct oracle_thing *oracle_child_new(struct oracle *o, struct oracle_thing *parent,
+									  struct oracle_process *maker, bool tracked)
+{
+	struct oracle_thing *child = new_thing(o);
+	child->parent = parent;
+	child->depth = parent->depth + 1;
+	child->node = parent->node;
+	child->epoch = parent->epoch;
+	child->kind = parent->kind;
+	child->rights = parent->rights;
+	child->is_once = parent->is_once;
+	child->process = parent->process;
+	child->maker = maker;
+	child->channel = parent->channel;
+	child->handler = parent->handler;
+	child->segment = parent->segment;
+	child->offset = parent->offset;
+	child->length = parent->length;
+	child->tracked = tracked;
+	return child;
+}
+
+void oracle_thing_name(struct oracle *o, struct oracle_thing *thing,
+					   const struct core_view_ref *ref)
+{
+	if (oracle_thing_find(o, ref->node, ref->epoch, ref->index, ref->serial) != NULL)
+		oracle_violate(o, "object %u:%u serial %llu is made a second time", ref->node, ref->index,
+					   (unsigned long long)ref->serial);
+	if (ref->node != thing->node || ref->epoch != thing->epoch)
+		oracle_violate(o, "an object of node %u was made at node %u or in another epoch",
+					   thing->node, ref->node);
+	thing->index = ref->index;
+	thing->serial = ref->serial;
+	list_push(oracle_bucket(o->things, ref_hash(ref->node, ref->epoch, ref->index, ref->serial)),
+			  &thing->hash);
+	list_push(&o->nodes[thing->node].things, &thing->of_node);
+	list_push(&thing->maker->things, &thing->of_maker);
+	if (thing->is_once && thing->parent == NULL)
+		list_push(&thing->process->onces, &thing->once);
+	if (thing->tracked)
+		o->nodes[thing->node].tracked++;
+}
+
+/* ------------------------------------------------------------------ life */
+
+bool oracle_epoch_over(const struct oracle *o, const struct oracle_thing *thing)
+{
+	const struct oracle_node *node = &o->nodes[thing->node];
+	return !node->up || node->epoch != thing->epoch;
+}
+
+enum oracle_life oracle_life(const struct oracle *o, const struct oracle_thing *thing)
+{
+	if (oracle_epoch_over(o, thing))
+		return ORACLE_DEAD;
+	enum oracle_life life = ORACLE_LIVE;
+	for (; thing != NULL; thing = thing->parent) {
+		life = BASE_MAX(life, thing->life);
+		if (thing->parent == NULL && thing->is_once && !thing->consumed &&
+			thing->deadline <= o->now)
+			life = BASE_MAX(life, ORACLE_MAYBE);
+	}
+	return life;
+}
+
+unsigned oracle_why(const struct oracle_thing *thing)
+{
+	unsigned why = 0;
+	for (; thing != NULL; thing = thing->parent)
+		why |= thing->why | (thing->consumed ? ORACLE_BY_REVOKE : 0);
+	return why;
+}
+
+void oracle_kill(struct oracle *o, struct oracle_thing *thing, enum oracle_life life, unsigned why)
+{
+	(void)o;
+	thing->why |= why;
+	thing->life = BASE_MAX(thing->life, life);
+	if (thing->life != ORACLE_DEAD)
+		return;
+	if (!list_empty(&thing->of_maker) && thing->maker->node != thing->node)
+		thing->maker->dead_afar++;
+	list_remove(&thing->of_node);
+	list_remove(&thing->of_maker);
+	if (!list_empty(&thing->once)) {
+		list_remove(&thing->once);
+		thing->process->once_living--;
+	}
+}
+
+void oracle_count(struct oracle_thing *thing, int open, int remains, int busy)
+{
+	for (; thing != NULL; thing = thing->parent) {
+		thing->open += (uint32_t)open;
+		thing->remains += (uint32_t)remains;
+		thing->busy += (uint32_t)busy;
+	}
+}
+
+/* Children that the peer's Processes made die with the session. */
+void oracle_things_session_end(struct oracle *o, uint32_t owner, uint32_t peer,
+							   enum oracle_life life)
+{
+	struct list *all = &o->nodes[owner].things;
+	for (struct list *at = all->next, *next; at != all; at = next) {
+		struct oracle_thing *thing = BASE_CONTAINER(at, struct oracle_thing, of_node);
+		next = at->next;
+		if (thing->parent != NULL && thing->maker->node == peer)
+			oracle_kill(o, thing, life, ORACLE_BY_MAKER | ORACLE_BY_REVOKE);
+	}
+}
+
+void oracle_things_process_end(struct oracle *o, struct oracle_process *process,
+							   enum oracle_life here)
+{
+	for (struct list *at = process->things.next, *next; at != &process->things; at = next) {
+		struct oracle_thing *thing = BASE_CONTAINER(at, struct oracle_thing, of_maker);
+		next = at->next;
+		oracle_kill(o, thing, thing->node == process->node ? here : ORACLE_MAYBE, ORACLE_BY_MAKER);
+	}
+}
+
+/* ------------------------------------------------------------------ use */
+
+uint32_t oracle_session_to(const struct oracle *o, uint32_t node, const struct oracle_thing *thing)
+{
+	const struct oracle_session *session = &o->sessions[node][thing->node];
+	if (!session->up)
+		return ORACLE_MAY(PEER_LOST);
+	return session->epoch == thing->epoch ? ORACLE_MAY(OK) : ORACLE_MAY(STALE);
+}
+
+uint32_t oracle_use(const struct oracle *o, uint32_t node, const struct oracle_thing *thing)
+{
+	if (thing->node != node)
+		return oracle_session_to(o, node, thing);
+	if (thing->epoch != o->nodes[node].epoch)
+		return ORACLE_MAY(STALE);
+	switch (oracle_life(o, thing)) {
+	case ORACLE_LIVE:
+		return ORACLE_MAY(OK);
+	case ORACLE_MAYBE:
+		return ORACLE_MAY(OK) | ORACLE_MAY(REVOKED);
+	case ORACLE_DEAD:
+		break;
+	}
+	return ORACLE_MAY(REVOKED);
+}
+
+/* ------------------------------------------------------------------ tracked children
+ *
+ * A holder's Controller that had no session with the owner while it held a child has lost it: its
+ * slots are closed, and stay so when it comes again while anything of it is left there. Of what is
+ * dead it may know that, and keep the slots. */
+
+bool oracle_uncertain(const struct oracle_process *process, const struct oracle_value *value)
+{
+	const struct oracle_thing *thing = value->object;
+	return thing->tracked && thing->node != process->node &&
+		   oracle_trouble(process->oracle, process->node, thing->node, thing->moment);
+}
+
+uint32_t oracle_tracked_may(const struct oracle *o, uint32_t node)
+{
+	uint32_t may = 0;
+	(void)node;
+	if (o->ends > 0)
+		may |= ORACLE_MAY(PEER_LOST) | ORACLE_MAY(STALE);
+	/* Its maker's Controller may have seen that nobody holds it. */
+	may |= ORACLE_MAY(REVOKED);
+	return may;
+}
