@@ -60,6 +60,8 @@ static const struct key LIMIT_KEYS[] = {
 	LIMIT(U32, once, 1, 1 << 16),
 	LIMIT(U32, parked, 1, 1 << 16),
 	LIMIT(U32, copies, 1, 1 << 16),
+	LIMIT(U32, monitors, 1, 1 << 16),
+	LIMIT(U32, revokings, 1, 1 << 16),
 	LIMIT(U32, sessions, 1, CONFIG_NODES_MAX),
 	LIMIT(U64, memory, 1 << 20, UINT64_C(1) << 40),
 	{NUMBER(U64, struct config, arena_bytes, 4096, UINT64_C(1) << 44)},
