@@ -83,7 +83,10 @@ struct process {
 	uint64_t next_try;      /* leaving, ns: when its devices are looked at again */
 	uint64_t patience;      /* ns between that and the next */
 	uint32_t device_count;
-	int devices[FOS_DEVICES_MAX]; /* descriptions of our own of the files that it holds locked */
+	struct device {
+		int fd;      /* a description of our own of the file that it holds locked */
+		bool listed; /* the kernel's list of locks had the Process's when it registered */
+	} devices[FOS_DEVICES_MAX];
 	uint64_t arena_bytes;
 	struct channel **channels; /* limits.channels of them */
 	struct segment **segments; /* limits.segments of them */

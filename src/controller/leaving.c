@@ -7,8 +7,10 @@
  * An adaptor does I/O only on descriptions that it holds locked (flock), and registers each device
  * with a description of another opening. The kernel lets go of the lock when the last reference is
  * gone, requests in flight included: that we can lock it ourselves is the proof that no I/O of the
- * dead Process is left. We try without waiting, soon and then less often. A Process that closes its
- * connection but lives on is not free, and keeps its place among the Processes. */
+ * dead Process is left. We try without waiting, soon and then less often. A successor may have the
+ * lock before we do: then the kernel's list of locks, where the Process's was seen when it
+ * registered, does not have that one any more. A Process that closes its connection but lives on
+ * is not free, and keeps its place among the Processes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -16,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "controller/controller.h"
@@ -83,6 +87,26 @@ static bool is_local(int fd)
 	return local;
 }
 
+/* Whether /proc/locks has a lock of this file that the process took; unreadable: it has. */
+static bool is_listed(pid_t pid, int fd)
+{
+	struct stat stat;
+	char line[128];
+	FILE *file = fstat(fd, &stat) == 0 ? fopen("/proc/locks", "re") : NULL;
+	bool found = file == NULL;
+	while (!found && fgets(line, sizeof line, file) != NULL) {
+		int holder;
+		unsigned maj, min;
+		unsigned long inode;
+		found = sscanf(line, "%*d: FLOCK %*s %*s %d %x:%x:%lu", &holder, &maj, &min, &inode) == 4 &&
+				holder == pid && maj == major(stat.st_dev) && min == minor(stat.st_dev) &&
+				inode == stat.st_ino;
+	}
+	if (file != NULL)
+		fclose(file);
+	return found;
+}
+
 fos_status device_add(struct process *p, int fd)
 {
 	if (!is_local(fd)) {
@@ -100,7 +124,8 @@ fos_status device_add(struct process *p, int fd)
 		status = FOS_INVALID;
 	}
 	if (status == FOS_OK)
-		p->devices[p->device_count++] = fd;
+		p->devices[p->device_count++] =
+			(struct device){.fd = fd, .listed = p->pid > 0 && is_listed(p->pid, fd)};
 	else
 		close(fd);
 	return status;
@@ -109,7 +134,7 @@ fos_status device_add(struct process *p, int fd)
 void devices_close(struct process *p)
 {
 	while (p->device_count > 0)
-		close(p->devices[--p->device_count]);
+		close(p->devices[--p->device_count].fd);
 }
 
 /* ------------------------------------------------------------------ until it is free */
@@ -134,13 +159,19 @@ static void forget(struct controller *c, struct process *p)
 	free(p);
 }
 
-/* Taking a lock and letting it go by closing: whoever comes next may have it. */
+/* Takes the lock and lets it go by closing: whoever comes next may have it. */
+static bool is_free(const struct process *p, const struct device *device)
+{
+	return flock(device->fd, LOCK_EX | LOCK_NB) == 0 ||
+		   (device->listed && !is_listed(p->pid, device->fd));
+}
+
 static bool devices_are_free(struct controller *c, struct process *p)
 {
 	for (uint32_t i = p->device_count; i > 0; i--) {
-		if (flock(p->devices[i - 1], LOCK_EX | LOCK_NB) != 0)
+		if (!is_free(p, &p->devices[i - 1]))
 			continue;
-		close(p->devices[i - 1]);
+		close(p->devices[i - 1].fd);
 		p->devices[i - 1] = p->devices[--p->device_count];
 	}
 	p->next_try = c->now + p->patience;

@@ -257,6 +257,38 @@ static void a_device_is_waited_for(void **state)
 	close_scene(&scene);
 }
 
+/* Whoever waits for the lock has it the moment it is free: that is as good. */
+static void a_successor_with_the_lock_is_no_obstacle(void **state)
+{
+	struct scene scene;
+	pid_t keeper = 0;
+	int ends[2];
+	open_scene(&scene, MANNER_KEPT, &keeper);
+	assert_int_equal(pipe(ends), 0);
+	pid_t successor = fork();
+	assert_true(successor >= 0);
+	if (successor == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		int fd = open(scene.file, O_RDWR | O_CLOEXEC);
+		must(fd >= 0 && flock(fd, LOCK_EX) == 0 && write(ends[1], "r", 1) == 1, "successor");
+		for (;;)
+			pause();
+	}
+	kill_provider(&scene);
+	assert_int_equal(fos_cap_drain(scene.ch, scene.child, WHILE_IT_IS_HELD), FOS_TIMED_OUT);
+	char byte;
+	assert_int_equal(kill(keeper, SIGKILL), 0);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	assert_false(can_lock(scene.file));
+	assert_int_equal(fos_cap_drain(scene.ch, scene.child, AT_LAST), FOS_OK);
+	assert_false(can_lock(scene.file));
+	assert_int_equal(kill(successor, SIGKILL), 0);
+	assert_int_equal(waitpid(successor, NULL, 0), successor);
+	close(ends[0]);
+	close(ends[1]);
+	close_scene(&scene);
+}
+
 /* Killed in the middle of its writes: when it is said to be free, none is under way. */
 static void writes_under_way_are_waited_for(void **state)
 {
@@ -374,6 +406,7 @@ int main(void)
 		cmocka_unit_test(an_exit_is_waited_for),
 		cmocka_unit_test(a_process_that_lives_on_is_not_free),
 		cmocka_unit_test(a_device_is_waited_for),
+		cmocka_unit_test(a_successor_with_the_lock_is_no_obstacle),
 		cmocka_unit_test(writes_under_way_are_waited_for),
 		cmocka_unit_test(only_locked_files_are_devices_and_eight_of_them),
 	};
