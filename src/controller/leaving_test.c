@@ -114,6 +114,7 @@ static void start_keeper(struct provider *p)
 	pid_t pid = fork();
 	must(pid >= 0, "fork");
 	if (pid == 0) {
+		alarm(60); /* it outlives its parent, but not a test that failed */
 		for (;;)
 			pause();
 	}
