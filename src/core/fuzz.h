@@ -1,5 +1,4 @@
-/* What the fuzzers of the core share. Their inputs are programs: a list of operations, each a byte
- * that says what, a byte that says how long, and so many bytes of choices. Whatever the choices
+/* What the fuzzers of the core share. Their inputs are programs (base/fuzz.h). Whatever the choices
  * are, they make a well-formed call or message, filled from what was learnt so far: slots from
  * completions, names of objects from messages, numbers of calls that wait for an answer. Which
  * field takes what follows from its name in wire/table.h, so that new calls and messages are
@@ -7,22 +6,9 @@
 #ifndef FRACTOS_CORE_FUZZ_H
 #define FRACTOS_CORE_FUZZ_H
 
+#include "base/fuzz.h"
 #include "core/core.h"
 #include "wire/wire.h"
-
-/* ------------------------------------------------------------------ the input */
-
-struct choices { /* bytes of the input; zeros behind its end */
-	const uint8_t *at;
-	size_t left;
-};
-uint64_t choose(struct choices *choices, unsigned bytes);
-static inline uint64_t choose_below(struct choices *choices, uint64_t bound)
-{
-	return choose(choices, bound <= 256 ? 1 : 2) % bound;
-}
-/* The next operation of a program; false: it is over. */
-bool fuzz_operation(struct choices *program, uint8_t *what, struct choices *choices);
 
 /* ------------------------------------------------------------------ what was learnt */
 

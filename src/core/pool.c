@@ -2,25 +2,8 @@
  * never given back. The only place that calls config.grow.
  *
  * Sizes are 2^n and 3 * 2^(n-1), so that at most a third of a block is unused. */
+#include "base/hide.h"
 #include "core/core_internal.h"
-
-/* What is not in use is hidden from the core where AddressSanitizer watches, so that it sees a use
- * after the end of a record's life, and behind its size. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WATCHED
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define WATCHED
-#endif
-#ifdef WATCHED
-#include <sanitizer/asan_interface.h>
-#define HIDE(at, size) ASAN_POISON_MEMORY_REGION(at, size)
-#define SHOW(at, size) ASAN_UNPOISON_MEMORY_REGION(at, size)
-#else
-#define HIDE(at, size) ((void)(at), (void)(size))
-#define SHOW(at, size) ((void)(at), (void)(size))
-#endif
 
 enum { CHUNK = 16 << 10 };
 
@@ -64,7 +47,7 @@ static void *take(struct core *core, size_t size, bool reserved)
 	size_t room = class_size(number);
 	void *block = class->free;
 	if (block != NULL) {
-		SHOW(block, sizeof class->free);
+		base_show(block, sizeof class->free);
 		memcpy(&class->free, block, sizeof class->free);
 	} else {
 		if ((size_t)(class->end - class->next) < room) {
@@ -78,8 +61,8 @@ static void *take(struct core *core, size_t size, bool reserved)
 		block = class->next;
 		class->next += room;
 	}
-	HIDE(block, room);
-	SHOW(block, size);
+	base_hide(block, room);
+	base_show(block, size);
 	core->pool.used += room;
 	return block;
 }
@@ -106,11 +89,11 @@ void core_free(struct core *core, void *block, size_t size)
 {
 	unsigned number = class_of(size);
 	struct pool_class *class = &core->pool.classes[number];
-	SHOW(block, sizeof class->free);
+	base_show(block, sizeof class->free);
 	memcpy(block, &class->free, sizeof class->free);
 	class->free = block;
 	core->pool.used -= class_size(number);
-	HIDE(block, class_size(number));
+	base_hide(block, class_size(number));
 }
 
 uint64_t core_memory_grown(const struct core *core)
