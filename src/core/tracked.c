@@ -197,7 +197,11 @@ static void send_passed(struct core *core, struct session *session, const struct
 	message->count = count;
 }
 
-/* Everybody's, by this registration; 0: it was not kept. */
+/* In place of a registration: it was not kept, or it was, but the child is dead. The second must
+ * not look like the first to a maker's Controller that does not know it yet: nobody let go. */
+static const uint64_t not_kept = 0, known_dead = UINT64_MAX;
+
+/* Everybody's, by this registration. */
 static void pay(struct core *core, struct tracked *tracked, uint64_t number)
 {
 	struct passage *debt;
@@ -300,9 +304,13 @@ static fos_status owe(struct core *core, struct session *session, const struct c
 	struct tracked *tracked = find(core, ref);
 	bool registers = tracked != NULL && !tracked->pinned && !tracked->lost && !tracked->over;
 	if (!registers) {
+		uint64_t number = not_kept;
 		/* The owner's number is a new one, so that no NONE from before this can match it. */
-		bool owner = tracked != NULL && tracked->object != NULL;
-		send_passed(core, session, ref, owner ? ++tracked->registrations : 0, 1);
+		if (tracked == NULL || tracked->over)
+			number = known_dead;
+		else if (tracked->object != NULL)
+			number = ++tracked->registrations;
+		send_passed(core, session, ref, number, 1);
 		core_tracked_touch(tracked);
 		return FOS_OK;
 	}
@@ -331,7 +339,7 @@ fos_status core_tracked_arrived(struct core *core, struct session *session,
 		if (kept && status == FOS_OK)
 			status = owe(core, session, &ref);
 		if (!kept || status != FOS_OK)
-			send_passed(core, session, &ref, 0, 1);
+			send_passed(core, session, &ref, not_kept, 1);
 	}
 	return status;
 }
@@ -359,13 +367,13 @@ static void look_as_holder(struct core *core, struct tracked *tracked)
 		if (needed && !tracked->lost && !tracked->over)
 			enqueue(core, tracked, TRACKED_HOLD_QUEUED);
 		else
-			pay(core, tracked, 0);
+			pay(core, tracked, tracked->over ? known_dead : not_kept);
 		break;
 	case TRACKED_HOLD_QUEUED:
 		if (needed)
 			break;
 		dequeue(tracked, TRACKED_IDLE);
-		pay(core, tracked, 0);
+		pay(core, tracked, not_kept);
 		break;
 	case TRACKED_HOLD_SENT:
 		if (!needed && PLANTED(release_early))

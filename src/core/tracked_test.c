@@ -1006,6 +1006,29 @@ static void dies_otherwise(void **state)
 	}
 }
 
+/* It is dead, and a receiver hears of it before the maker's Controller does: nobody let go of it.
+ */
+static void dead_before_it_is_held(void **state)
+{
+	(void)state;
+	for (uint32_t to = B; to <= C; to++) {
+		struct stage stage = on_stage(B, A, to, D, NULL);
+		hold(stage.world, B, A);
+		if (to == B)
+			hold(stage.world, A, B);
+		pass(stage.maker, stage.c_door, stage.child);
+		if (to == C)
+			hold(stage.world, C, B);
+		world_settle(stage.world);
+		assert_int_equal(actor_revoke(stage.owner, stage.object), FOS_OK);
+		let_go(stage.world, to == B ? A : C, B);
+		waits(&stage);
+		let_go(stage.world, B, A);
+		ends(&stage, FOS_REVOKED, FOS_GONE_REVOKED);
+		world_end(stage.world);
+	}
+}
+
 /* The maker's death ends the child; what others hold of it is rubbish that leaves nothing. */
 static void maker_dies(void **state)
 {
@@ -1198,6 +1221,7 @@ int main(void)
 		cmocka_unit_test(maker_loses_the_owner),
 		cmocka_unit_test(owner_lost_while_firing),
 		cmocka_unit_test(dies_otherwise),
+		cmocka_unit_test(dead_before_it_is_held),
 		cmocka_unit_test(maker_dies),
 		cmocka_unit_test(no_memory_at_the_receiver),
 		cmocka_unit_test(no_memory_at_the_owner),

@@ -202,7 +202,7 @@
 #define WIRE_MESSAGE_UNWATCH(F) F(u64, monitor, ANY)
 /* number: of the registration, counted by the child's owner. PASSED: `count` entries of this ref
  * in messages have become registered holdings of the sender of PASSED, the newest by `number`; 0:
- * they were not kept. NONE: when `number` registrations were made, no one but the maker's node was
+ * they were not kept; all ones: the child is dead. NONE: when `number` registrations were made, no one but the maker's node was
  * left. */
 #define WIRE_MESSAGE_HOLD(F) \
 	F(u64, epoch, ANY) F(u64, serial, ANY) F(u32, index, ANY) F(u32, zero, ZERO)
