@@ -93,8 +93,8 @@ void oracle_violate(struct oracle *o, const char *format, ...)
 	if (o->violated)
 		return;
 	o->violated = true;
-	int at = snprintf(o->reason, sizeof o->reason,
-					  "oracle: at %.6f s, node %u: ", (double)o->now / 1e9, o->node);
+	int at = snprintf(o->reason, sizeof o->reason, "at %.6f s, node %u: ", (double)o->now / 1e9,
+					  o->node);
 	va_list args;
 	va_start(args, format);
 	vsnprintf(o->reason + at, sizeof o->reason - (size_t)at, format, args);

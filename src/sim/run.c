@@ -317,6 +317,9 @@ void run_seed(const struct sim_options *options, const struct step *given, uint3
 		out->violated = false;
 	}
 	watch(false);
+	if (world.oracle != NULL)
+		oracle_end(world.oracle);
+	world.oracle = NULL;
 	if (deadly != 0)
 		snprintf(world.reason, sizeof world.reason,
 				 deadly == SIGVTALRM ? "a step does not end" : "signal %d: an assertion or worse",

@@ -1,0 +1,562 @@
+/* The oracle: what it must not complain of, and that each of its rules can be broken. Real cores
+ * play a scene; what they put out is shown to the oracle, in the second playing falsely. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "core/harness.h"
+#include "sim/oracle.h"
+
+enum { A, B, C, NODES };
+
+struct scene;
+/* May change what the oracle sees of an output (the bytes are a copy), or hide it. */
+typedef bool (*lie)(struct scene *scene, const struct world_node *node, struct core_output *out);
+
+struct scene {
+	struct world *world;
+	struct oracle *oracle;
+	struct world_observer observer;
+	struct actor a, b, c; /* one on each node */
+	lie lie;
+	uint32_t lies; /* how often it changed something */
+	uint64_t traces;
+	_Alignas(8) uint8_t bytes[WIRE_RECORD_MAX];
+};
+
+/* ------------------------------------------------------------------ the scene's eyes */
+
+static void see_event(void *context, const struct world_node *node, const struct core_event *event)
+{
+	struct scene *scene = context;
+	oracle_event(scene->oracle, node->number, scene->world->now, event);
+}
+
+static void see_output(void *context, const struct world_node *node, const struct core_output *out)
+{
+	struct scene *scene = context;
+	struct core_output shown = *out;
+	if (scene->lie != NULL) {
+		if (out->type == CORE_RECORD) {
+			assert_true(out->size <= sizeof scene->bytes);
+			memcpy(scene->bytes, out->bytes, out->size);
+			shown.bytes = scene->bytes;
+		}
+		if (!scene->lie(scene, node, &shown))
+			return;
+	}
+	oracle_output(scene->oracle, node->number, &shown);
+}
+
+static void see_end(void *context, const struct world_node *node)
+{
+	struct scene *scene = context;
+	oracle_step_end(scene->oracle, node->number);
+}
+
+static const struct core *core_of(void *context, uint32_t node)
+{
+	const struct scene *scene = context;
+	return scene->world->nodes[node - 1].core;
+}
+
+static void tell_begin(struct scene *scene)
+{
+	struct world *world = scene->world;
+	for (uint32_t i = 0; i < world->count; i++)
+		oracle_fault(scene->oracle, 0, ORACLE_BOOT, i + 1, 0, world->nodes[i].config.epoch);
+	for (uint32_t i = 0; i < world->count; i++) {
+		for (uint32_t j = 0; j < world->count; j++) {
+			const struct core_event up = {
+				.type = CORE_SESSION_UP, .node = j + 1, .epoch = world->nodes[j].config.epoch};
+			if (i == j)
+				continue;
+			oracle_event(scene->oracle, i + 1, 0, &up);
+			oracle_step_end(scene->oracle, i + 1);
+		}
+	}
+}
+
+static void begin(struct scene *scene, lie wrong)
+{
+	struct oracle_config config = {.core_of = core_of, .context = scene};
+	*scene = (struct scene){.lie = wrong};
+	core_config_default(&config.core);
+	config.core.slice = 4096;
+	config.core.limits.deliveries = 4;
+	scene->world = world_new(NODES, &config.core);
+	scene->oracle = oracle_new(&config);
+	tell_begin(scene);
+	scene->observer = (struct world_observer){see_event, see_output, see_end, scene};
+	scene->world->observer = &scene->observer;
+	scene->a = actor_new(scene->world, A);
+	scene->b = actor_new(scene->world, B);
+	scene->c = actor_new(scene->world, C);
+}
+
+/* Lets everything end, and compares all tables. */
+static void conclude(struct scene *scene)
+{
+	for (unsigned i = 0; i < 40; i++) {
+		world_settle(scene->world);
+		world_tick(scene->world, 200000000);
+	}
+	world_settle(scene->world);
+	oracle_quiet(scene->oracle, scene->world->now);
+	oracle_tables(scene->oracle);
+}
+
+static void end(struct scene *scene)
+{
+	scene->world->observer = NULL;
+	oracle_end(scene->oracle);
+	world_end(scene->world);
+}
+
+/* ------------------------------------------------------------------ what happens in the scene */
+
+static uint64_t invoke(struct scene *scene, struct actor actor, uint64_t cap, uint64_t arg,
+					   uint64_t on_error)
+{
+	struct wire_call_request_invoke fixed = {.cap = cap, .trace = ++scene->traces};
+	struct call call;
+	uint64_t tag = scene->traces;
+	call_init(&call, WIRE_CALL_TYPE_REQUEST_INVOKE, &fixed, sizeof fixed, true);
+	call_imm(&call, 0, 8, &tag, sizeof tag);
+	if (arg != 0)
+		call_cap(&call, 0, 3, call_slot(&call, arg));
+	if (on_error != 0)
+		call.entries[0].on_error = (uint16_t)call_slot(&call, on_error);
+	return call_submit(actor, &call);
+}
+
+static void finish_all(struct actor actor)
+{
+	struct arrival arrival;
+	while (actor_arrival(actor, &arrival))
+		actor_finish(actor, arrival.id);
+}
+
+/* Every kind of call, over three nodes, with a revocation and a broken link. */
+static void play(struct scene *scene)
+{
+	struct actor a = scene->a, b = scene->b, c = scene->c;
+	uint64_t request = actor_request(b, 7), memory = actor_memory(b, 0, 10000, 3);
+	uint64_t errors = actor_request(a, 9), once = actor_once(a, 11, 3000000000u);
+	uint64_t far_request = actor_give(b, request, a), far_memory = actor_give(b, memory, a);
+	uint64_t own = actor_memory(a, 5000, 10000, 3), source = actor_memory(c, 100, 9000, FOS_READ);
+	uint64_t far_source = actor_give(c, source, a);
+	for (unsigned i = 0; i < 6; i++)
+		invoke(scene, a, far_request, i % 2 ? own : once, errors);
+	world_settle(scene->world);
+	finish_all(b);
+	world_settle(scene->world);
+	finish_all(b);
+	struct call copy = call_copy(far_memory, far_source, 0, 0);
+	call_submit(a, &copy);
+	copy = call_copy(own, far_source, 0, 0);
+	call_submit(a, &copy);
+	world_settle(scene->world);
+	uint64_t child = actor_revtree(a, far_request);
+	invoke(scene, a, child, 0, errors);
+	world_settle(scene->world);
+	struct arrival arrival;
+	assert_true(actor_arrival(b, &arrival));
+	assert_int_equal(actor_fail(b, arrival.id, FOS_DEVICE, "so it goes"), FOS_OK);
+	world_settle(scene->world);
+	finish_all(a);
+	actor_revoke(b, memory);
+	copy = call_copy(far_memory, own, 0, 0);
+	call_submit(a, &copy);
+	world_settle(scene->world);
+	actor_close(a, far_source);
+	world_tick(scene->world, 4000000000u); /* past the deadline of `once` */
+	finish_all(a);
+}
+
+static void is_content_with_cores(void **state)
+{
+	(void)state;
+	struct scene scene;
+	begin(&scene, NULL);
+	play(&scene);
+	conclude(&scene);
+	assert_string_equal(oracle_reason(scene.oracle), "");
+	const struct oracle_counts *counts = oracle_counts(scene.oracle);
+	assert_true(counts->deliveries > 8 && counts->exceptions >= 2 && counts->slices >= 6);
+	assert_int_equal(counts->lost, 0);
+	end(&scene);
+}
+
+/* ------------------------------------------------------------------ lies */
+
+static struct wire_record *head_of(const struct core_output *out)
+{
+	return (struct wire_record *)(void *)(uintptr_t)out->bytes;
+}
+
+static struct wire_answer_completion *completion_of(const struct core_output *out)
+{
+	if (out->type != CORE_RECORD || head_of(out)->type != WIRE_ANSWER_TYPE_COMPLETION)
+		return NULL;
+	return (void *)head_of(out);
+}
+
+static struct wire_answer_delivery *delivery_of(const struct core_output *out, uint64_t handler)
+{
+	if (out->type != CORE_RECORD || head_of(out)->type != WIRE_ANSWER_TYPE_DELIVERY ||
+		head_of(out)->cookie != handler)
+		return NULL;
+	return (void *)head_of(out);
+}
+
+static bool first(struct scene *scene)
+{
+	return scene->lies++ == 0;
+}
+
+static bool wrong_status(struct scene *scene, const struct world_node *node,
+						 struct core_output *out)
+{
+	struct wire_answer_completion *answer = completion_of(out);
+	if (answer != NULL && answer->status == FOS_OK && answer->cap == 0 && first(scene))
+		answer->status = FOS_REVOKED;
+	return true;
+}
+
+static bool unknown_without_fault(struct scene *scene, const struct world_node *node,
+								  struct core_output *out)
+{
+	struct wire_answer_completion *answer = completion_of(out);
+	if (answer != NULL && answer->status == FOS_OK && answer->cap == 0 && first(scene))
+		answer->status = FOS_OUTCOME_UNKNOWN;
+	return true;
+}
+
+static bool quota_without_limit(struct scene *scene, const struct world_node *node,
+								struct core_output *out)
+{
+	struct wire_answer_completion *answer = completion_of(out);
+	if (answer != NULL && answer->status == FOS_OK && answer->cap != 0 && first(scene)) {
+		answer->status = FOS_QUOTA;
+		answer->cap = 0;
+	}
+	return true;
+}
+
+static bool no_completion(struct scene *scene, const struct world_node *node,
+						  struct core_output *out)
+{
+	return completion_of(out) == NULL || !first(scene);
+}
+
+static bool completed_twice(struct scene *scene, const struct world_node *node,
+							struct core_output *out)
+{
+	if (completion_of(out) != NULL && first(scene))
+		oracle_output(scene->oracle, node->number, out);
+	return true;
+}
+
+static bool delivered_twice(struct scene *scene, const struct world_node *node,
+							struct core_output *out)
+{
+	if (delivery_of(out, 7) != NULL && first(scene))
+		oracle_output(scene->oracle, node->number, out);
+	return true;
+}
+
+static bool lost_delivery(struct scene *scene, const struct world_node *node,
+						  struct core_output *out)
+{
+	/* The last of them, so that no later one overtakes it. */
+	return delivery_of(out, 7) == NULL || scene->lies++ != 6;
+}
+
+static bool overtaken(struct scene *scene, const struct world_node *node, struct core_output *out)
+{
+	return delivery_of(out, 7) == NULL || !first(scene);
+}
+
+static bool other_bytes(struct scene *scene, const struct world_node *node, struct core_output *out)
+{
+	if (delivery_of(out, 7) != NULL && first(scene))
+		scene->bytes[out->size - 8] ^= 1;
+	return true;
+}
+
+static bool other_channel(struct scene *scene, const struct world_node *node,
+						  struct core_output *out)
+{
+	if (delivery_of(out, 7) != NULL && first(scene))
+		out->channel ^= 1;
+	return true;
+}
+
+static bool other_handler(struct scene *scene, const struct world_node *node,
+						  struct core_output *out)
+{
+	if (delivery_of(out, 7) != NULL && first(scene))
+		head_of(out)->cookie = 8;
+	return true;
+}
+
+static bool more_rights(struct scene *scene, const struct world_node *node, struct core_output *out)
+{
+	struct wire_answer_delivery *delivery = delivery_of(out, 0xfeed);
+	if (delivery == NULL || delivery->cap_count == 0)
+		return true;
+	struct wire_delivered *cap =
+		(void *)((struct wire_range *)(void *)(delivery + 1) + delivery->range_count);
+	if (cap->kind == FOS_MEMORY && cap->rights == FOS_READ && first(scene))
+		cap->rights |= FOS_WRITE;
+	return true;
+}
+
+static bool forged_exception(struct scene *scene, const struct world_node *node,
+							 struct core_output *out)
+{
+	struct wire_answer_delivery *delivery = delivery_of(out, 9);
+	if (delivery == NULL || !delivery->exception || !first(scene))
+		return true;
+	struct wire_exception *exception =
+		(void *)((struct wire_range *)(void *)(delivery + 1) + delivery->range_count);
+	exception->status = FOS_PEER_LOST;
+	return true;
+}
+
+static bool early_deadline(struct scene *scene, const struct world_node *node,
+						   struct core_output *out)
+{
+	const struct wire_answer_delivery *delivery = delivery_of(out, 7);
+	if (delivery == NULL || !first(scene))
+		return true;
+	/* A ONCE Request's end before its time, for the one of process a. */
+	struct {
+		struct wire_answer_delivery delivery;
+		struct wire_exception exception;
+	} forged = {.delivery = {.header = {sizeof forged, WIRE_ANSWER_TYPE_DELIVERY, 0, 11},
+							 .delivery = 1 << 20 | 9,
+							 .exception = true},
+				.exception = {.status = FOS_TIMED_OUT, .node = A + 1}};
+	struct core_output shown = {.type = CORE_RECORD,
+								.process = scene->a.process,
+								.bytes = (const uint8_t *)&forged,
+								.size = sizeof forged};
+	oracle_output(scene->oracle, A + 1, &shown);
+	return true;
+}
+
+static bool no_deadline(struct scene *scene, const struct world_node *node, struct core_output *out)
+{
+	return delivery_of(out, 11) == NULL || !first(scene);
+}
+
+static bool reads_elsewhere(struct scene *scene, const struct world_node *node,
+							struct core_output *out)
+{
+	if (out->type == CORE_SEND_SLICE && first(scene))
+		out->from.offset += 8;
+	return true;
+}
+
+static bool writes_elsewhere(struct scene *scene, const struct world_node *node,
+							 struct core_output *out)
+{
+	if (out->type == CORE_PLACE && first(scene))
+		out->to.offset += 8;
+	return true;
+}
+
+static bool loses_a_slice(struct scene *scene, const struct world_node *node,
+						  struct core_output *out)
+{
+	return out->type != CORE_PLACE || scene->lies++ != 2;
+}
+
+static bool ends_session(struct scene *scene, const struct world_node *node,
+						 struct core_output *out)
+{
+	struct core_output more = {.type = CORE_END_SESSION, .node = node->number == 1 ? 2 : 1};
+	if (delivery_of(out, 7) != NULL && first(scene))
+		oracle_output(scene->oracle, node->number, &more);
+	return true;
+}
+
+static bool ends_process(struct scene *scene, const struct world_node *node,
+						 struct core_output *out)
+{
+	struct core_output more = {.type = CORE_END_PROCESS, .process = out->process};
+	if (delivery_of(out, 7) != NULL && first(scene))
+		oracle_output(scene->oracle, node->number, &more);
+	return true;
+}
+
+static bool malformed(struct scene *scene, const struct world_node *node, struct core_output *out)
+{
+	if (completion_of(out) != NULL && first(scene))
+		completion_of(out)->header.zero = 1;
+	return true;
+}
+
+static bool other_slot(struct scene *scene, const struct world_node *node, struct core_output *out)
+{
+	struct wire_answer_completion *answer = completion_of(out);
+	if (answer != NULL && answer->cap != 0 && scene->lies++ == 5)
+		answer->cap--; /* a slot that holds another capability, or was given out before */
+	return true;
+}
+
+struct falsehood {
+	const char *name;
+	lie lie;
+	const char *reason; /* part of what the oracle must say */
+};
+
+static const struct falsehood falsehoods[] = {
+	{"wrong status", wrong_status, "nothing explains"},
+	{"unknown without a fault", unknown_without_fault, "nothing explains"},
+	{"quota without a limit", quota_without_limit, "nothing explains"},
+	{"no completion", no_completion, "was not completed"},
+	{"completed twice", completed_twice, "completed before"},
+	{"delivered twice", delivered_twice, "delivered before"},
+	{"lost", lost_delivery, ""},
+	{"overtaken", overtaken, "overtaken"},
+	{"other bytes", other_bytes, "made otherwise"},
+	{"other channel", other_channel, "nobody made"},
+	{"other handler", other_handler, "nobody made"},
+	{"more rights", more_rights, "made otherwise"},
+	{"forged exception", forged_exception, "nothing explains"},
+	{"before its deadline", early_deadline, "nothing explains"},
+	{"no deadline", no_deadline, ""},
+	{"reads elsewhere", reads_elsewhere, "nobody asked"},
+	{"writes elsewhere", writes_elsewhere, "nobody sent"},
+	{"loses a slice", loses_a_slice, ""},
+	{"ends a session", ends_session, "without a fault"},
+	{"ends a Process", ends_process, "did nothing wrong"},
+	{"malformed", malformed, "malformed"},
+	{"other slot", other_slot, ""},
+};
+
+static void sees_through_lies(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < BASE_COUNT(falsehoods); i++) {
+		const struct falsehood *falsehood = &falsehoods[i];
+		struct scene scene;
+		begin(&scene, falsehood->lie);
+		play(&scene);
+		conclude(&scene);
+		if (scene.lies == 0 || !oracle_violated(scene.oracle) ||
+			strstr(oracle_reason(scene.oracle), falsehood->reason) == NULL)
+			fail_msg("%s: %u lies, said \"%s\"", falsehood->name, scene.lies,
+					 oracle_reason(scene.oracle));
+		end(&scene);
+	}
+}
+
+/* ------------------------------------------------------------------ revocation, from both sides */
+
+/* A revoke that is answered before the owner has heard of it: what comes afterwards comes too late.
+ */
+static void knows_what_is_revoked(void **state)
+{
+	(void)state;
+	struct scene scene;
+	begin(&scene, NULL);
+	uint64_t request = actor_request(scene.b, 7);
+	uint64_t far_request = actor_give(scene.b, request, scene.a);
+	uint64_t child = actor_revtree(scene.a, far_request);
+	scene.world->hold[A][B][CORE_CONTROL] = true;
+	invoke(&scene, scene.a, child, 0, 0);
+	struct wire_call_cap_revoke fixed = {.cap = child};
+	struct call call;
+	call_init(&call, WIRE_CALL_TYPE_CAP_REVOKE, &fixed, sizeof fixed, false);
+	uint64_t cookie = call_submit(scene.a, &call);
+	/* The answer comes while the invocation is still on its way. */
+	const struct wire_answer_completion early = {
+		.header = {sizeof early, WIRE_ANSWER_TYPE_COMPLETION, 0, cookie}, .status = FOS_OK};
+	const struct core_event tick = {.type = CORE_TICK};
+	const struct core_output shown = {.type = CORE_RECORD,
+									  .process = scene.a.process,
+									  .channel = scene.a.channel,
+									  .bytes = (const uint8_t *)&early,
+									  .size = sizeof early};
+	oracle_event(scene.oracle, A + 1, scene.world->now, &tick);
+	oracle_output(scene.oracle, A + 1, &shown);
+	oracle_step_end(scene.oracle, A + 1);
+	assert_false(oracle_violated(scene.oracle));
+	scene.world->hold[A][B][CORE_CONTROL] = false;
+	world_settle(scene.world);
+	assert_true(oracle_violated(scene.oracle));
+	assert_non_null(strstr(oracle_reason(scene.oracle), "which is dead"));
+	end(&scene);
+}
+
+/* ------------------------------------------------------------------ at the end */
+
+static bool hides_7(struct scene *scene, const struct world_node *node, struct core_output *out)
+{
+	return delivery_of(out, 7) == NULL;
+}
+
+static bool hides_11(struct scene *scene, const struct world_node *node, struct core_output *out)
+{
+	return delivery_of(out, 11) == NULL;
+}
+
+static void misses_what_never_came(void **state)
+{
+	(void)state;
+	struct scene scene;
+	begin(&scene, hides_7);
+	invoke(&scene, scene.a, actor_give(scene.b, actor_request(scene.b, 7), scene.a), 0, 0);
+	conclude(&scene);
+	assert_non_null(strstr(oracle_reason(scene.oracle), "was lost without a fault"));
+	end(&scene);
+	begin(&scene, hides_11);
+	actor_once(scene.a, 11, 1000);
+	conclude(&scene);
+	assert_non_null(strstr(oracle_reason(scene.oracle), "got no end"));
+	end(&scene);
+}
+
+/* What a core does unseen leaves tables that are not the oracle's. */
+static void compares_tables(void **state)
+{
+	(void)state;
+	for (unsigned what = 0; what < 3; what++) {
+		static const char *const reasons[] = {"slots", "which nobody made", "the table lacks"};
+		struct scene scene;
+		begin(&scene, NULL);
+		uint64_t request = actor_request(scene.a, 7);
+		uint64_t memory = actor_memory(scene.a, 0, 100, 3);
+		scene.world->observer = NULL;
+		if (what == 0)
+			actor_close(scene.a, request);
+		else if (what == 1)
+			actor_request(scene.b, 8);
+		else
+			actor_revoke(scene.a, memory);
+		scene.world->observer = &scene.observer;
+		conclude(&scene);
+		if (strstr(oracle_reason(scene.oracle), reasons[what]) == NULL)
+			fail_msg("%u: \"%s\"", what, oracle_reason(scene.oracle));
+		end(&scene);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(is_content_with_cores), cmocka_unit_test(sees_through_lies),
+		cmocka_unit_test(knows_what_is_revoked), cmocka_unit_test(misses_what_never_came),
+		cmocka_unit_test(compares_tables),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
