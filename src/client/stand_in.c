@@ -62,7 +62,6 @@ static struct stand {
 	} watches[WATCHES];
 	int (*poller)(fos_channel *, void *);
 	void *poller_arg;
-	void *arenas[ARENAS];
 	fos_cap registry;
 	volatile uint8_t read;    /* so that what is borrowed is looked at */
 	struct choices *verdicts; /* what the Controller says to the calls of this operation */
@@ -164,16 +163,27 @@ static fos_status check_args(const fos_args *args)
 
 /* ------------------------------------------------------------------ Memory */
 
+/* Kept for the next input: making and zeroing megabytes would take most of the time. */
+static struct arena {
+	uint8_t *bytes;
+	size_t size;
+	bool used;
+} arenas[ARENAS];
+
 fos_status fos_alloc(fos_process *process, size_t len, size_t align, void **out)
 {
 	fos_status status = verdict();
 	for (unsigned i = 0; status == FOS_OK && i < ARENAS; i++) {
-		if (stand.arenas[i] != NULL)
+		struct arena *arena = &arenas[i];
+		if (arena->used || (arena->bytes != NULL && arena->size != len))
 			continue;
-		align = BASE_MAX(align, (size_t)64);
-		stand.arenas[i] = *out = aligned_alloc(align, base_align_up(len, align));
-		BASE_ASSERT(*out != NULL);
-		memset(*out, 0, len);
+		align = BASE_MAX(align, (size_t)4096);
+		if (arena->bytes == NULL)
+			arena->bytes = aligned_alloc(align, base_align_up(len, align));
+		BASE_ASSERT(arena->bytes != NULL);
+		arena->size = len;
+		arena->used = true;
+		*out = arena->bytes;
 		return FOS_OK;
 	}
 	return status == FOS_OK ? FOS_QUOTA : status;
@@ -182,10 +192,9 @@ fos_status fos_alloc(fos_process *process, size_t len, size_t align, void **out)
 void fos_free(fos_process *process, void *ptr)
 {
 	for (unsigned i = 0; i < ARENAS; i++) {
-		if (stand.arenas[i] == ptr)
-			stand.arenas[i] = NULL;
+		if (arenas[i].bytes == ptr)
+			arenas[i].used = false;
 	}
-	free(ptr);
 }
 
 static fos_cap new_slot(void)
@@ -201,6 +210,14 @@ fos_status fos_memory_create(fos_channel *ch, void *ptr, uint64_t len, unsigned 
 		return status != FOS_OK ? status : FOS_QUOTA;
 	*own(*out) = (struct request){.alive = true, .bytes = ptr, .length = len};
 	return FOS_OK;
+}
+
+fos_status fos_memory_create_async(fos_channel *ch, void *ptr, uint64_t len, unsigned rights,
+								   fos_done done, void *arg)
+{
+	fos_result result = {0};
+	result.status = fos_memory_create(ch, ptr, len, rights, &result.cap);
+	return submit(done, arg, &result);
 }
 
 /* One side of a copy: if it is the service's own Memory, its bytes. */
@@ -347,6 +364,17 @@ fos_status fos_cap_revoke(fos_channel *ch, fos_cap cap)
 	if (own(cap) != NULL)
 		own(cap)->alive = false;
 	return FOS_OK;
+}
+
+fos_status fos_cap_revoke_async(fos_channel *ch, fos_cap cap, fos_done done, void *arg)
+{
+	return submit(done, arg, &(fos_result){.status = fos_cap_revoke(ch, cap)});
+}
+
+fos_status fos_cap_drain_async(fos_channel *ch, fos_cap cap, uint64_t time, fos_done done,
+							   void *arg)
+{
+	return submit(done, arg, &(fos_result){.status = fos_cap_revoke(ch, cap)});
 }
 
 fos_status fos_registry_set(fos_channel *ch, fos_cap request)
@@ -536,5 +564,5 @@ void stand_in_operate(uint8_t what, struct choices *choices, stand_in_arguments 
 void stand_in_end(void)
 {
 	for (unsigned i = 0; i < ARENAS; i++)
-		free(stand.arenas[i]);
+		arenas[i].used = false;
 }

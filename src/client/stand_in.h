@@ -25,7 +25,7 @@ fos_cap stand_in_registry(void);
 typedef uint32_t stand_in_arguments(struct choices *choices, uint8_t *out);
 /* One operation: a delivery, a completion, a turn of the loop. */
 void stand_in_operate(uint8_t what, struct choices *choices, stand_in_arguments *arguments);
-/* After the service has closed; frees what its Process had. */
+/* After the service has closed. */
 void stand_in_end(void);
 
 #endif

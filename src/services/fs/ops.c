@@ -57,6 +57,8 @@ void ops_drop_all(struct service *s)
 {
 	struct op *op;
 	while ((op = TAILQ_FIRST(&s->ops)) != NULL) {
+		claims_leave(&s->claims, &op->claims, claims_granted, s);
+		service_enqueue(op, NULL);
 		TAILQ_REMOVE(&s->ops, op, all);
 		ranges_clear(&op->ranges);
 		free(op->items);
