@@ -44,6 +44,7 @@ struct named {
 
 /* A command that has not ended. */
 struct pending {
+	struct pending *next, **link; /* of all */
 	unsigned long number;
 	struct named *into; /* where the new capability goes */
 	fos_cap reply;      /* of a call: its ONCE Request */
@@ -52,6 +53,7 @@ struct pending {
 static fos_process *process;
 static fos_channel *ch;
 static struct named names[NAMES];
+static struct pending *pendings;
 
 /* ------------------------------------------------------------------ names and answers */
 
@@ -95,8 +97,20 @@ static struct pending *pend(unsigned long number, struct named *into)
 	struct pending *pending = calloc(1, sizeof *pending);
 	if (pending == NULL)
 		abort();
-	*pending = (struct pending){.number = number, .into = into};
+	*pending =
+		(struct pending){.next = pendings, .link = &pendings, .number = number, .into = into};
+	if (pendings != NULL)
+		pendings->link = &pending->next;
+	pendings = pending;
 	return pending;
+}
+
+static void forget(struct pending *pending)
+{
+	*pending->link = pending->next;
+	if (pending->next != NULL)
+		pending->next->link = pending->link;
+	free(pending);
 }
 
 /* The end of a command that answers with a status, and perhaps with a new capability. */
@@ -106,7 +120,7 @@ static void ended(fos_channel *channel, const fos_result *result, void *arg)
 	if (pending->into != NULL)
 		pending->into->cap = result->status == FOS_OK ? result->cap : FOS_CAP_NONE;
 	say(pending->number, result->status, "");
-	free(pending);
+	forget(pending);
 }
 
 static void submitted(fos_status status, struct pending *pending)
@@ -114,7 +128,7 @@ static void submitted(fos_status status, struct pending *pending)
 	if (status == FOS_OK)
 		return; /* its completion tells the end */
 	say(pending->number, status, "");
-	free(pending);
+	forget(pending);
 }
 
 /* ------------------------------------------------------------------ deliveries */
@@ -163,7 +177,7 @@ static fos_handled replied(fos_channel *channel, const fos_delivery *d, void *ar
 	say(pending->number, d->exception.status,
 		d->exception.status != FOS_OK ? d->exception.where : "");
 	(void)!fos_cap_close_async(ch, pending->reply, NULL, NULL);
-	free(pending);
+	forget(pending);
 	return FOS_FINISH;
 }
 
@@ -178,7 +192,7 @@ static void invoked(fos_channel *channel, const fos_result *result, void *arg)
 	say(pending->number, result->status, "");
 	(void)!fos_cap_revoke_async(ch, pending->reply, NULL, NULL);
 	(void)!fos_cap_close_async(ch, pending->reply, NULL, NULL);
-	free(pending);
+	forget(pending);
 }
 
 /* Invokes a Request with a ONCE Request as continuation and on_error. `name`: with `cap` as
@@ -325,7 +339,7 @@ static void told(fos_channel *channel, const fos_result *result, void *arg)
 	};
 	struct pending *pending = arg;
 	say(pending->number, result->status, words[result->gone]);
-	free(pending);
+	forget(pending);
 }
 
 static void do_watch(unsigned long number, char **w)
@@ -477,5 +491,7 @@ int main(int argc, char **argv)
 	puts("ready");
 	status = fos_serve(ch);
 	fos_detach(process);
+	while (pendings != NULL)
+		forget(pendings);
 	return status == FOS_OK ? 0 : 3;
 }

@@ -3,8 +3,9 @@
 
     crashes.py [--all] [--samples N] [--seed N] [PROGRAM...]
 
-FRACTOS names the command's executable, FUSED the folder of the library with the fuse (tests/crash). The
-client (faceverify) and each service die in turn, at every call with --all, else at a few chosen by the
+FRACTOS and ACTOR name executables, FUSED the folder of the library with the fuse (tests/crash). The
+client (faceverify), each service, and a Process that goes through the calls on capabilities (SCRIPT)
+die in turn, at every call with --all, else at a few chosen by the
 seed; every other time just before the Controller can see the call instead of just after. Each time:
 
   the job that ran ends, in bounded time, in whatever way;
@@ -26,9 +27,45 @@ import stories
 from stories import Untrue, until
 
 CLIENT = "fractos-faceverify"
-PROGRAMS = {CLIENT: None, "fractos-registry": "fs/registry", "fractos-fs": "fs/fs", "fractos-blk": "storage/blk",
+PROGRAMS = {"victim": None, CLIENT: None, "fractos-registry": "fs/registry", "fractos-fs": "fs/fs", "fractos-blk": "storage/blk",
             "fractos-gpu": "gpu/gpu"}
 # blk keeps the watches of dead watchers, at most 32, each a delivery and a slot (WATCHES_MAX in its front.c).
+VICTIM = "victim"  # an actor's name; it lives through SCRIPT on app
+# Who does what: "!" does not wait for the end. The server is on storage, the holder on gpu.
+SCRIPT = """
+victim memory m 65536
+victim request mine
+victim find crash.echo echo
+victim find crash.slow slow
+victim find crash.holder inbox
+victim call echo
+victim revtree a echo tracked
+!victim watch-held a
+victim give inbox a
+victim give inbox m
+victim give inbox mine
+victim revtree b a
+!victim watch b
+victim bind box mine a
+victim call b
+holder call a
+!holder watch mine
+!holder copy m m
+victim revtree c slow
+!victim call c 20000
+victim drain c 20
+victim copy m m
+victim revoke b
+victim close box
+holder close a
+victim revtree d echo tracked
+victim give inbox d
+victim revoke d
+victim revoke m
+server finish slow
+victim drain c
+victim null
+"""
 KEPT = {"storage/blk": {"slots": 32, "deliveries": 32, "values_bytes": 32 * 256}}
 APART = 2.2  # seconds: the supervisor gives up what ends more than 5 times in 10 s
 JOB = [*stories.SMALL, "--mode", "chain"]
@@ -62,6 +99,36 @@ def run_job(cluster):
         raise Untrue("the job hangs") from None
 
 
+def run_script(cluster):
+    """SCRIPT, until its end or the victim's; the others end as they should."""
+    server, holder = stories.Actor(cluster, "server", "storage"), stories.Actor(cluster, "holder", "gpu")
+    for actor, lines in (server, ("request echo", "publish echo crash.echo", "request slow hold",
+                                  "publish slow crash.slow")), (holder, ("request inbox take",
+                                                                        "publish inbox crash.holder")):
+        for line in lines:
+            actor.end(*actor.begin(line), stories.PATIENCE)
+    try:
+        actors = {"server": server, "holder": holder, VICTIM: stories.Actor(cluster, VICTIM, "app", cluster.victim)}
+    except Untrue:
+        actors = {}  # dead before its first line
+    victim = actors.get(VICTIM)
+    for line in filter(None, SCRIPT.splitlines()) if victim else []:
+        who, _, command = line.lstrip("!").partition(" ")
+        try:
+            number, _ = actors[who].begin(command)
+            until(lambda: line[0] == "!" or number in actors[who].ends or victim.process.poll() is not None,
+                  stories.PATIENCE, line)
+        except Untrue:
+            if victim.process.poll() is None:
+                raise
+            break
+    if victim:
+        victim.hush()
+        victim.process.wait(stories.PATIENCE)
+    for actor in (server, holder):
+        actor.leave()
+
+
 def more(before, after):
     """What is more than it was, by who it is: also of who was started again."""
     by_name = {who[1]: rows for who, rows in before.items()}
@@ -75,22 +142,27 @@ def more(before, after):
     return lines
 
 
+def run(cluster, program):
+    run_script(cluster) if program == VICTIM else run_job(cluster)
+
+
 def strike(cluster, fuse, before, program, index, early):
     """One death. False: the run made fewer calls than that."""
     if PROGRAMS[program]:
         time.sleep(max(0, cluster.struck + APART - time.monotonic()))
         cluster.struck = time.monotonic()
     fuse.arm(program, index, early)
-    run_job(cluster)
+    run(cluster, program)
     left, _ = fuse.read()
     if left > 0:
         fuse.arm("", 0)
         return False
     fuse.arm("", 0)
     until(cluster.all_serve, 20, "all serve")
-    after = run_job(cluster)
-    if after.returncode != 0:
-        raise Untrue("the next job fails: " + (after.stdout + after.stderr)[-600:])
+    if program != VICTIM or index % 8 == 0:
+        after = run_job(cluster)
+        if after.returncode != 0:
+            raise Untrue("the next job fails: " + (after.stdout + after.stderr)[-600:])
     end = time.monotonic() + stories.PATIENCE
     while (left_over := more(before, stories.tables(cluster))) and time.monotonic() < end:
         time.sleep(0.05)
@@ -105,6 +177,9 @@ def start(fuse_path, count):
     os.environ["LD_LIBRARY_PATH"] = os.environ["FUSED"]
     cluster = stories.Cluster(f"crash-{os.getpid()}-{count}")
     cluster.struck = 0
+    cluster.victim = f"{os.path.dirname(fuse_path)}/{VICTIM}"
+    if not os.path.exists(cluster.victim):
+        os.symlink(stories.ACTOR, cluster.victim)
     try:
         cluster.warm()
         # So that who is started again is compared with somebody who was. fs before blk: the lease of its
@@ -139,7 +214,7 @@ def main():
                 if cluster is None:
                     (cluster, before), clusters = start(f"{folder}/fuse", clusters), clusters + 1
                 fuse.arm(program, 1 << 40)
-                run_job(cluster)
+                run(cluster, program)
                 _, calls = fuse.read()
                 fuse.arm("", 0)
                 if calls == 0:

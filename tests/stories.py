@@ -190,16 +190,18 @@ def left_over(before, after):
 # ------------------------------------------------------------------ actors
 
 class Actor:
-    def __init__(self, cluster, name, node):
+    def __init__(self, cluster, name, node, program=ACTOR):
         self.name, self.node = name, node
         self.number = 0
         self.ends = {}
         self.arrived = threading.Condition()
-        self.process = subprocess.Popen([FRACTOS, "exec", "--cluster", cluster.name, node, ACTOR, name],
+        self.process = subprocess.Popen([FRACTOS, "exec", "--cluster", cluster.name, node, program, name],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
         self.ready = False
         threading.Thread(target=self.listen, daemon=True).start()
-        self.wait_for(lambda: self.ready, PATIENCE, f"{name} is ready")
+        self.wait_for(lambda: self.ready or self.process.poll() is not None, PATIENCE, f"{name} is ready")
+        if not self.ready:
+            raise Untrue(f"{name} has ended")
 
     def listen(self):
         for line in self.process.stdout:
@@ -234,14 +236,23 @@ class Actor:
         self.process.kill()
         self.process.wait()
 
+    def hush(self):
+        """Ends its input; what it has not read yet may be lost with it."""
+        try:
+            self.process.stdin.close()
+        except OSError:
+            pass
+
     def leave(self):
         if self.process.poll() is None:
-            self.process.stdin.close()
+            self.hush()
             try:
                 self.process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise Untrue(f"{self.name} did not end") from None
+        if self.process.returncode not in (0, 3):  # 3: its Controller has ended
+            raise Untrue(f"{self.name} ended with {self.process.returncode}")
 
 
 # ------------------------------------------------------------------ sentences
