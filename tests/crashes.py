@@ -66,7 +66,8 @@ server finish slow
 victim drain c
 victim null
 """
-KEPT = {"storage/blk": {"slots": 32, "deliveries": 32, "values_bytes": 32 * 256}}
+KEPT = {"storage/blk": {"slots": 32, "deliveries": 32, "values_bytes": 32 * 256},
+        "storage/fractosd": {"bytes in the core's tables": 32 * 512}}
 APART = 2.2  # seconds: the supervisor gives up what ends more than 5 times in 10 s
 JOB = [*stories.SMALL, "--mode", "chain"]
 

@@ -14,7 +14,7 @@
 #include <fractos/fractos.h>
 
 enum {
-	FOS_RECORDER_LAYOUT = 2,
+	FOS_RECORDER_LAYOUT = 3,
 	FOS_RECORDER_LINKS = 64,
 	FOS_RECORDER_PROCESSES = 64,
 	FOS_RECORDER_SPANS = 16384
@@ -67,6 +67,7 @@ typedef struct fos_recorder {
 	_Alignas(64) uint64_t version;
 	uint64_t written; /* ns of CLOCK_MONOTONIC: when the tables were last written */
 	uint64_t core_memory, arena_memory; /* bytes */
+	uint64_t core_used; /* bytes of core_memory in use: equal tables leave equal use */
 	fos_counters counters;
 	fos_recorder_link links[FOS_RECORDER_LINKS]; /* node 0: free entry */
 	fos_recorder_process processes[FOS_RECORDER_PROCESSES];

@@ -226,15 +226,20 @@ static struct holdings look_at(const struct cluster *cluster, int node)
 	return holdings;
 }
 
+static bool is_empty(const struct holdings *now, const struct holdings *empty)
+{
+	return memcmp(now, empty, sizeof *now) == 0;
+}
+
 /* The Controller hears of the end of the last Processes in its own time. */
 static void check_emptied(const struct cluster *cluster, int node)
 {
 	const struct holdings *empty = &cluster->empty[node];
 	struct holdings now = look_at(cluster, node);
-	for (uint64_t end = now_ms() + PATIENCE_MS;
-		 memcmp(&now, empty, sizeof now) != 0 && now_ms() < end; pause_ms(2))
+	for (uint64_t end = now_ms() + PATIENCE_MS; !is_empty(&now, empty) && now_ms() < end;
+		 pause_ms(2))
 		now = look_at(cluster, node);
-	if (memcmp(&now, empty, sizeof now) == 0)
+	if (is_empty(&now, empty))
 		return;
 	cluster_print_log(cluster, node);
 	fail_msg("n%d holds %u Processes, %u memfds, %u bells and %u pidfds, not %u, %u, %u and %u",

@@ -174,6 +174,7 @@ void recorder_refresh(struct controller *c)
 	atomic_thread_fence(memory_order_release);
 	map->written = c->now;
 	map->core_memory = core_memory_grown(c->core);
+	map->core_used = core_memory_used(c->core);
 	map->arena_memory = 0;
 	map->counters = *core_counters(c->core);
 	write_links(c, map);

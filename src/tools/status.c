@@ -191,6 +191,7 @@ static cJSON *json_node(const struct node *node, const fos_recorder *r)
 	put(o, "pid", r->pid);
 	cJSON_AddStringToObject(o, "epoch", epoch);
 	put(o, "core_memory", r->core_memory);
+	put(o, "core_used", r->core_used);
 	put(o, "arena_memory", r->arena_memory);
 	cJSON_AddItemToObject(o, "processes", json_processes(r));
 	cJSON_AddItemToObject(o, "links", json_links(r));

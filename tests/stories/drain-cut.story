@@ -7,7 +7,8 @@ actor maker on app
 maker find story.slow slow
 maker revtree child slow
 maker call child 20000 as asked
-maker null
+server count slow becomes OK delivered 1 held 1
+# Its credit comes back with the next heartbeat, so that it does not hang on this session any more.
 wait 400 ms
 maker drain child 20000 as drained
 wait 100 ms

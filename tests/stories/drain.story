@@ -13,8 +13,7 @@ maker find story.inbox inbox
 maker revtree child slow
 maker give inbox child
 holder call child 20000 as asked
-wait 100 ms
-server count slow -> OK delivered 1 held 1
+server count slow becomes OK delivered 1 held 1
 maker drain child 300 -> TIMED_OUT within 600 ms
 holder call child -> REVOKED storage
 maker drain child 20000 as drained
@@ -29,6 +28,7 @@ maker drain child -> OK within 200 ms
 maker revtree other slow
 maker give inbox other
 holder call other 20000 as lost
+server count slow becomes OK delivered 2 held 1
 maker drain other 20000 as second
 wait 100 ms
 second still waits

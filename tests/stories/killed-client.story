@@ -18,6 +18,7 @@ client give inbox near
 client call slow 20000 as one
 client call slow 20000 as two
 client copy far near as copied
+server count slow becomes OK delivered 2 held 2
 kill client
 
 server call mine -> REVOKED or PEER_LOST within 500 ms

@@ -6,6 +6,7 @@ server publish slow story.slow
 actor client on app
 client find story.slow slow
 client call slow 20000 as asked
+server count slow becomes OK delivered 1 held 1
 asked still waits
 kill server
 asked -> PEER_LOST storage/server within 200 ms

@@ -8,8 +8,7 @@ maker find story.slow slow
 maker revtree child slow
 maker call child 20000 as one
 maker call child 20000 as two
-maker null
-wait 400 ms
+server count slow becomes OK delivered 2 held 2
 maker drain child 20000 as drained
 drained still waits
 kill server
@@ -23,7 +22,7 @@ again publish slow story.again
 maker find story.again slow2
 maker revtree child2 slow2
 maker call child2 20000 as three
-maker null
+again count slow becomes OK delivered 1 held 1
 wait 400 ms
 maker drain child2 20000 as drained2
 drained2 still waits

@@ -40,5 +40,6 @@ third -> REVOKED maker within 500 ms
 holder find story.echo echo
 holder watch echo as fourth
 fourth still waits
+wait 100 ms
 kill server
 fourth -> REVOKED maker within 500 ms
