@@ -41,7 +41,8 @@ struct ledger {
 	struct tag *tags[CHUNKS];
 	struct order *orders;
 	struct known *known;
-	uint64_t *revoked; /* keys */
+	uint64_t *revoked;     /* keys */
+	struct told *watching; /* monitor_delegate without an end */
 	uint32_t call_count, object_count, tag_count, order_count, known_count, revoked_count;
 };
 
@@ -153,10 +154,37 @@ static void remember_revoked(struct ledger *ledger, uint64_t key)
  * it was registered does not count as held. */
 static void check_unheld(struct world *world, const struct told *told)
 {
-	uint32_t holders = tables_holders(world, told->process, &told->watched);
+	uint32_t holders =
+		told->looked ? told->holders : tables_holders(world, told->process, &told->watched);
 	if (holders > 0 && world->losses == 0)
 		sim_violation(world, "monitor_delegate fired with the child in %u slots of others",
 					  holders);
+}
+
+/* Where it had died before by another's will, it does not matter who has it. */
+void ledger_kill_sent(struct world *world, const struct node *from,
+					  const struct wire_message_revoke *message, uint32_t owner)
+{
+	struct core_view_object object;
+	for (struct told *told = world->ledger->watching; told != NULL; told = told->next) {
+		if (told->process->node != from || told->watched.serial != message->serial ||
+			told->watched.epoch != message->epoch)
+			continue;
+		bool lives = world->nodes[owner].up &&
+					 core_inspect_object(world->nodes[owner].core, &told->watched, &object) &&
+					 !object.dead;
+		told->looked = true;
+		told->holders = lives ? tables_holders(world, told->process, &told->watched) : 0;
+	}
+}
+
+static void stop_watching(struct ledger *ledger, const struct told *told)
+{
+	struct told **at = &ledger->watching;
+	while (*at != NULL && *at != told)
+		at = &(*at)->next;
+	if (*at != NULL)
+		*at = told->next;
 }
 
 static void check_revoke(struct world *world, const struct told *told, fos_status status)
@@ -199,8 +227,11 @@ struct told *ledger_completed(struct world *world, struct process *process, uint
 			sim_violation(world, "a cap_revoke took %llu us",
 						  (unsigned long long)((world->now - told->submitted) / MICRO));
 	}
-	if (told->type == WIRE_CALL_TYPE_MONITOR_DELEGATE && cap == FOS_GONE_UNHELD)
-		check_unheld(world, told);
+	if (told->type == WIRE_CALL_TYPE_MONITOR_DELEGATE) {
+		stop_watching(ledger, told);
+		if (cap == FOS_GONE_UNHELD)
+			check_unheld(world, told);
+	}
 	if (told->type == WIRE_CALL_TYPE_REQUEST_CREATE && status == FOS_OK) {
 		AT(ledger->objects, told->handler)->made = true;
 		learn(world, process, cap, told->handler);
@@ -219,7 +250,12 @@ void ledger_revoke(struct world *world, struct told *told, uint64_t cap)
 void ledger_watch(struct told *told, uint64_t cap)
 {
 	struct core_view_slot slot;
+	struct ledger *ledger = told->process->node->world->ledger;
 	told->cap = cap;
+	if (told->type == WIRE_CALL_TYPE_MONITOR_DELEGATE) {
+		told->next = ledger->watching;
+		ledger->watching = told;
+	}
 	if (core_inspect_slot(told->process->node->core, told->process->serial, cap, &slot))
 		told->watched = slot.ref;
 }

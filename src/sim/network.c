@@ -90,6 +90,8 @@ void network_send(struct world *world, struct node *node, const struct core_outp
 	if (data > 0)
 		memcpy(packet->bytes + out->size, world_slice_bytes(node, &out->from), data);
 	packet->connection = side->connection;
+	if (packet->bytes[4] == WIRE_MESSAGE_TYPE_REVOKE)
+		ledger_kill_sent(world, node, (const void *)packet->bytes, to);
 	if (world->options.verbose) {
 		char line[400];
 		wire_print_message(line, sizeof line, packet->bytes, packet->size);

@@ -184,12 +184,13 @@ static const struct name *pick(struct call *call, enum want want)
 		return &stale;
 	}
 	const struct name *name = NULL;
-	/* What came from others is more interesting than what it made itself. */
-	bool others = sim_draw(world, 4) > 0;
-	for (unsigned tries = 0; tries < 8; tries++) {
+	/* What came from others, and from afar, is more interesting than what it made itself. */
+	bool others = sim_draw(world, 4) > 0, far = sim_draw(world, 3) > 0;
+	unsigned most = want == WANT_MEMORY ? 30 : 10;
+	for (unsigned tries = 0; tries < most; tries++) {
 		name = &process->names[sim_draw(world, process->name_count)];
 		if ((want == WANT_ANY || (want == WANT_REQUEST) == (name->kind == FOS_REQUEST)) &&
-			(!others || !name->own || tries > 4))
+			(!others || !name->own || tries > 4) && (!far || name->remote || tries > 5))
 			break;
 	}
 	return name;
@@ -210,8 +211,12 @@ static const struct name *pick_kind(struct call *call, enum want want)
 	return name;
 }
 
-static void add_name(struct process *process, const struct name *name)
+static void add_name(struct process *process, const struct name *given)
 {
+	struct name copy = *given, *name = &copy;
+	struct core_view_slot slot;
+	if (core_inspect_slot(process->node->core, process->serial, name->cap, &slot))
+		copy.remote = slot.ref.node != process->node->number;
 	for (uint32_t i = 0; i < process->name_count; i++) {
 		if (process->names[i].cap == name->cap) {
 			process->names[i] = *name;
@@ -520,22 +525,32 @@ static void do_refine(struct world *world, struct process *process)
 	submit(&call, cookie);
 }
 
+/* Memory with a right and at least so long, if a few tries find one. */
+static const struct name *pick_memory(struct call *call, uint8_t right, uint64_t length)
+{
+	const struct name *name = NULL;
+	for (unsigned tries = 0; tries < 6; tries++) {
+		call->expected = FOS_OK;
+		name = pick_kind(call, WANT_MEMORY);
+		if (name->kind != FOS_MEMORY || ((name->rights & right) && name->length >= length))
+			break;
+	}
+	return name;
+}
+
 static void do_copy(struct world *world, struct process *process)
 {
 	BEGIN(call, world, process, MEMORY_COPY, memory_copy, .dst = 0);
 	struct wire_call_memory_copy *fixed = (void *)call.fixed;
-	const struct name *src = pick_kind(&call, WANT_MEMORY), *dst;
+	const struct name *src = pick_memory(&call, FOS_READ, 0);
 	fixed->src = src->cap;
 	uint64_t need = src->length;
 	if (src->kind == FOS_MEMORY && !(src->rights & FOS_READ))
 		expect(&call, FOS_DENIED);
 	fos_status expected = call.expected;
-	dst = pick_again(&call, WANT_MEMORY);
-	for (unsigned tries = 0; tries < 3 && dst->kind == FOS_MEMORY && dst->length < need; tries++)
-		dst = pick_again(&call, WANT_MEMORY);
-	if (dst->kind == FOS_REQUEST)
-		expect(&call, FOS_WRONG_TYPE);
-	expect(&call, expected);
+	const struct name *dst = pick_memory(&call, FOS_WRITE, need);
+	if (call.expected == FOS_OK)
+		call.expected = expected;
 	fixed->dst = dst->cap;
 	if (dst->kind == FOS_MEMORY && !(dst->rights & FOS_WRITE))
 		expect(&call, FOS_DENIED);
@@ -696,7 +711,7 @@ static void act(struct world *world, struct process *process)
 		uint32_t weight;
 		void (*act)(struct world *, struct process *);
 	} acts[] = {{24, do_invoke},       {10, do_share},   {10, do_continue},    {24, do_end},
-				{8, do_create},        {6, do_memory},   {4, do_diminish},     {6, do_refine},
+				{8, do_create},        {9, do_memory},   {4, do_diminish},     {6, do_refine},
 				{12, do_copy},         {5, do_close},    {6, do_keep},         {2, do_info},
 				{1, do_same},          {4, do_revoke},   {4, do_revtree},      {2, do_watch},
 				{2, do_watch_holders}, {2, do_registry}, {1, do_registry_set}, {1, do_null}};

@@ -72,6 +72,7 @@ struct name { /* what a program knows of a capability that it holds, or held */
 	uint64_t cap;
 	uint8_t kind, rights; /* rights: all that it can have */
 	bool own, once, child, tracked;
+	bool remote; /* its owner is another node */
 	bool borrowed;
 	bool overlaps;    /* caps and cells are all that is bound: it was built here from the base */
 	uint32_t handler; /* own Request */
@@ -316,7 +317,10 @@ struct told { /* a call, from its submission to its one completion */
 	uint32_t handler;             /* revoke: of an own Request; create: its number */
 	uint64_t cap;                 /* what the call is about */
 	uint64_t delivery;            /* what it finishes */
-	struct core_view_ref watched; /* of a monitor */
+	struct core_view_ref watched; /* of a monitor or a revoke */
+	struct told *next;            /* of the monitors that watch holders */
+	bool looked;                  /* its Controller asked for the child's end, and then */
+	uint32_t holders;             /* so many others held it */
 	struct name name;             /* what an OK completion gives, or what cap_info must say */
 };
 
@@ -343,6 +347,9 @@ void ledger_step(struct world *world, struct node *node);
 void ledger_quiet(struct world *world);
 void ledger_empty(struct world *world, struct node *node);
 
+/* A Controller asks another to kill a child of this name. */
+void ledger_kill_sent(struct world *world, const struct node *from,
+					  const struct wire_message_revoke *message, uint32_t owner);
 /* Whether a cap_revoke of it was OK: no byte is read or written through it any more. */
 bool ledger_revoked(const struct world *world, uint64_t key);
 
