@@ -29,6 +29,7 @@ struct cluster {
 	uint16_t ports[CLUSTER_NODES_MAX];
 	pid_t pids[CLUSTER_NODES_MAX];            /* 0: not running */
 	struct holdings empty[CLUSTER_NODES_MAX]; /* as the daemon was ready */
+	uint64_t core[CLUSTER_NODES_MAX];         /* bytes in use when it was first connected to all */
 };
 
 /* A new directory under /tmp; its path is shorter than 40 bytes. Whatever happens to the test, it

@@ -1,10 +1,10 @@
-/* A fuse in libfractos, for tests/crashes.py: the library as it is, but a Process can be killed at its
- * n-th system call. Linked from the library's own objects with --wrap=ring_publish, through which
- * every call goes; the library that is installed knows nothing of this.
+/* A fuse in libfractos, for tests/crashes.py: the library as it is, but a Process can be killed at
+ * its n-th system call. Linked from the library's own objects with --wrap=ring_publish, through
+ * which every call goes; the library that is installed knows nothing of this.
  *
- * $FRACTOS_FUSE names a file, `struct fuse`, that the test shares with all programs of a cluster. It
- * arms it by writing a program's name and a number; the program that makes the number zero dies. So
- * a program that is started again lives, and the cluster need not be started anew. */
+ * $FRACTOS_FUSE names a file, `struct fuse`, that the test shares with all programs of a cluster.
+ * It arms it by writing a program's name and a number; the program that makes the number zero dies.
+ * So a program that is started again lives, and the cluster need not be started anew. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
