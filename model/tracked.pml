@@ -12,6 +12,9 @@
  *       |                     | RELEASE            |                      |
  *       |                     |------------------->| nobody: NONE(number) |
  *       |                     |                    |--------------------->| fires?
+ *       |                     |                    |<---------------------| REVOKE
+ *       |                     |                    | dead: DONE           |
+ *       |                     |                    |--------------------->| UNHELD
  *
  * M fires when nothing of the child is held, queued or in transit at M itself, and the newest NONE
  * is no older than every registration that a PASSED told it of. A use of it, or a child made of it,
@@ -73,7 +76,8 @@ byte number[NODES];              /* x's registration, from HELD */
 bit calling[NODES], lent[NODES]; /* a CHILD call under way; a child made from here lives */
 
 /* The owner. */
-bit dead, told;
+bit dead;
+byte told; /* the number of the last NONE: nobody comes to have it again without another */
 bit holder[NODES], child[NODES];
 byte registrations;
 
@@ -82,7 +86,7 @@ bit armed, monitored, taken_as_dead;
 byte newest_none, highest_passed;
 byte completions; /* of the monitor, whatever it says */
 bit unheld;       /* it completed with UNHELD */
-bit closed;       /* the maker revoked */
+bit fired, closed; /* the maker's Controller fired; the maker revoked */
 
 /* Budgets, and what the claims look at. */
 byte sends, ends, uses, children, reconnects;
@@ -161,15 +165,16 @@ inline pay(me, with)
 inline settle_owner()
 {
 	if
-	:: !dead && !told && NOBODY ->
-		told = 1;
+#ifdef NONE_ONCE
+	:: !dead && told == 0 && registrations > 0 && NOBODY ->
+#else
+	:: !dead && told < registrations && NOBODY ->
+#endif
+		told = registrations;
 		if
 		:: up[AT(B, M)] -> assert(nfull(none)); none!registrations
 		:: else
 		fi
-#ifndef NONE_ONCE
-	:: told && !NOBODY -> told = 0
-#endif
 	:: else
 	fi
 }
@@ -447,9 +452,10 @@ inline owner_use(x)
 	handled[x]++;
 	if
 	:: !dead ->
-		assert(!unheld || ends > 0); /* claim: after UNHELD no delivery, unless a session ended */
-		assert(!closed)              /* claim: after revoke said OK no delivery */
-	:: else
+		assert(!unheld); /* claim: after UNHELD no delivery */
+		assert(!closed)  /* claim: after revoke said OK no delivery */
+	:: else ->
+		assert(!fired || ends > 0) /* claim: no use is refused by a firing, unless a session ended */
 	fi
 }
 
@@ -556,8 +562,11 @@ inline fire()
 	taken_as_dead = 1;
 #endif
 	revoke_asked = 1;
+	fired = 1;
+#ifdef UNHELD_BEFORE_DEAD
 	unheld = 1;
 	completions++;
+#endif
 	/* claim: fires only if nobody else holds it, unless a session ended */
 	assert(!HELD_BY_ANYBODY || ends > 0);
 	assert(completions <= 1)
@@ -592,7 +601,10 @@ end:
 #endif
 	:: d_step { revoke_done && up[AT(M, B)] ->
 		revoke_done = 0;
-		completions = completions + revoking;
+#ifndef UNHELD_BEFORE_DEAD
+		completions++;
+		unheld = !revoking;
+#endif
 		assert(completions == 1); /* claim: the monitor fires exactly once */
 		closed = revoking }
 #if CHILDREN > 0
@@ -632,7 +644,6 @@ proctype quiet()
 init
 {
 	atomic {
-		told = 1;
 		run maker();
 		run owner();
 		run holder_node(2);

@@ -439,6 +439,7 @@ struct tracked {
 	struct list debts;    /* struct passage: PASSED that is owed */
 	uint64_t passed;      /* the newest number in a PASSED */
 	bool over;            /* known to be dead */
+	bool stale;           /* with its owner's epoch */
 	bool lost;            /* out of touch with the owner: of no use any more */
 	bool fired;           /* as good as dead */
 	/* The owner's and the maker's. */

@@ -579,7 +579,12 @@ fos_status core_tracked_may_watch(const struct tracked *tracked, const struct pr
 void core_tracked_watch(struct core *core, struct tracked *tracked, struct monitor *monitor)
 {
 	if (tracked->over) {
-		core_monitor_fire(core, monitor, FOS_GONE_REVOKED);
+		struct session *session;
+		/* Whoever lost the owner may have learned since that it was started anew. */
+		if (tracked->ref.node != core->config.node &&
+			core_session_to(core, &tracked->ref, &session) == FOS_STALE)
+			tracked->stale = true;
+		core_monitor_fire(core, monitor, tracked->stale ? FOS_GONE_CONTROLLER : FOS_GONE_REVOKED);
 		return;
 	}
 	list_push(&tracked->monitors, &monitor->of_tracked);
@@ -661,6 +666,7 @@ static void end(struct core *core, struct tracked *tracked, enum fos_gone gone)
 {
 	tracked->pinned = false;
 	tracked->over = true;
+	tracked->stale = gone == FOS_GONE_CONTROLLER;
 	bool unheld = tracked->fired && gone == FOS_GONE_REVOKED;
 	fire_all(core, tracked, unheld ? FOS_GONE_UNHELD : gone);
 	core_tracked_touch(tracked);

@@ -932,6 +932,10 @@ static void maker_loses_the_owner(void **state)
 			assert_true(monitor_ended(stage.c, watch, &end));
 			assert_int_equal(end.gone, FOS_GONE_MAKER);
 		}
+		/* Who asks again is told what is known now. */
+		watch = actor_monitor(stage.maker, stage.child, true);
+		assert_true(monitor_ended(stage.maker, watch, &end));
+		assert_int_equal(end.gone, rebooted ? FOS_GONE_CONTROLLER : FOS_GONE_REVOKED);
 		drop(stage.c, at_c);
 		world_end(stage.world);
 	}
