@@ -1,5 +1,5 @@
-/* Inside the frontend: what verify.c (batches, connections, errors) and modes.c (how one piece
- * runs) share.
+/* Inside the frontend: what verify.c (batches, connections), blame.c (who died) and modes.c (how
+ * one piece runs) share.
  *
  * The life of a lane, which carries one piece at a time:
  *
@@ -74,6 +74,7 @@ struct verifier {
 	uint8_t states[VERIFY_BATCH_MAX]; /* enum query_state */
 	uint32_t count, next, open, pieces;
 	uint64_t trace;
+	uint64_t end; /* ns of CLOCK_MONOTONIC: no piece may take longer; UINT64_MAX: none */
 	verify_done done;
 	void *arg;
 	bool broken; /* something died: no further piece is started */
@@ -88,6 +89,18 @@ static inline void frontend_ignore(fos_status status)
 {
 	(void)status;
 }
+
+static inline void frontend_drop(struct verifier *v, fos_cap *cap)
+{
+	if (*cap != FOS_CAP_NONE)
+		frontend_ignore(fos_cap_close(v->ch, *cap));
+	*cap = FOS_CAP_NONE;
+}
+
+/* Appends to an error what is wrong with each service that is not well, and what helps. */
+void frontend_name_the_dead(struct verifier *v, char text[VERIFY_ERROR_MAX]);
+/* Whether the service behind a root Request answers before `end` (ns of CLOCK_MONOTONIC). */
+fos_status frontend_ask_whether(struct verifier *v, fos_cap root, uint64_t end);
 
 /* Starts the piece of a lane whose queries, items and probes are set. A refused start fails it. */
 void mode_start(struct lane *lane);

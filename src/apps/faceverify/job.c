@@ -21,9 +21,9 @@ enum {
 	PICTURED_BATCHES = 7, /* one of which is drawn */
 	SPAN_LOOKS = 30,      /* for spans that come late; a look lasts some milliseconds */
 	WARM_BATCHES = 2,
-	RETRIES = 5, /* of a batch whose services died */
 	SPANS_MAX = 8192,
-	PATIENCE_S = 15
+	PATIENCE_S = 15, /* for the services at the start */
+	OUTAGE_S = 10    /* that a batch is tried again for, whose services died */
 };
 
 struct job {
@@ -42,10 +42,13 @@ struct job {
 
 	float *distances;                    /* of each probe; negative: none yet */
 	uint32_t probe_of[VERIFY_BATCH_MAX]; /* the batch under way: which probe a query is */
-	uint32_t asked, failed;              /* queries of the batch under way */
+	uint32_t asked, failed, pieces;      /* queries and pieces of the batch under way */
+	bool given_up;                       /* services stayed away, or the Controller is lost */
 	char failure[VERIFY_ERROR_MAX];      /* the first one's */
 	double *batch_us[VERIFY_MODES], *one_us[VERIFY_MODES];
 };
+
+static const uint64_t SECOND = 1000000000; /* ns */
 
 static uint64_t now_ns(void)
 {
@@ -160,7 +163,7 @@ static bool connect_services(struct job *job)
 	const verify_options options = {.piece = o->piece,
 									.depth = o->depth,
 									.timeout = o->timeout,
-									.patience = PATIENCE_S * 1000000000ull};
+									.patience = PATIENCE_S * SECOND};
 	show(job, "waiting for the services ...");
 	job->known = gallery_new();
 	if (job->known != NULL)
@@ -208,7 +211,7 @@ static void take_verdict(void *arg, uint32_t query, const verify_verdict *verdic
 }
 
 /* Verifies the probes [first, first + count) that have photos; *us is how long it took. False: not
- * all have a verdict; said which and why. */
+ * all have a verdict; said how many and why. */
 static bool run_batch(struct job *job, verify_mode mode, uint32_t first, uint32_t count, double *us)
 {
 	verify_query queries[VERIFY_BATCH_MAX];
@@ -221,13 +224,14 @@ static bool run_batch(struct job *job, verify_mode mode, uint32_t first, uint32_
 	}
 	*us = 0;
 	job->asked = asked;
+	job->pieces = 0;
 	if (asked == 0)
 		return true;
 	job->failed = 0;
 	job->trace += VERIFY_BATCH_MAX * 2;
 	const uint64_t begin = now_ns();
 	const fos_status status = verify_batch(job->verifier, mode, queries, asked, job->trace,
-										   take_verdict, job, &job->report->modes[mode].pieces);
+										   take_verdict, job, &job->pieces);
 	*us = (double)(now_ns() - begin) / 1e3;
 	if (status == FOS_OK)
 		return true;
@@ -235,15 +239,27 @@ static bool run_batch(struct job *job, verify_mode mode, uint32_t first, uint32_
 					verify_mode_name(mode), job->failed, asked, *us / 1e3, job->failure);
 }
 
-/* The same, again where services died: the next batch finds them when they are back. */
+static bool is_lost(const struct job *job)
+{
+	return job->ch != NULL && fos_lost(job->ch);
+}
+
+/* The same, again while services are away: the next batch finds them when they are back, and waits
+ * for them as long as it may. False: some queries have no verdict, or, `given_up`, nobody came. */
 static bool insist(struct job *job, verify_mode mode, uint32_t first, uint32_t count, double *us)
 {
-	for (int attempt = 0; attempt < RETRIES; attempt++)
+	const uint64_t end = now_ns() + OUTAGE_S * SECOND;
+	for (;;) {
 		if (run_batch(job, mode, first, count, us))
 			return true;
-		else if (fos_lost(job->ch))
-			break;
-	return false;
+		job->given_up = is_lost(job);
+		if (job->given_up || verify_fs(job->verifier) != FOS_CAP_NONE)
+			return false;
+		if (now_ns() >= end) {
+			job->given_up = true;
+			return complain(job, "given up: services stayed away for %d s", OUTAGE_S);
+		}
+	}
 }
 
 /* The batch of round `round`: rounds go through all probes again and again. */
@@ -296,9 +312,10 @@ static bool verify_all(struct job *job)
 			double us;
 			show(job, "verifying all probes, %s, %u of %u ...", verify_mode_name(mode), first,
 				 job->set.probe_count);
-			if (!insist(job, mode, first, left < job->batch ? left : job->batch, &us) &&
-				(fos_lost(job->ch) || job->failed == job->batch))
-				return complain(job, "given up after %d attempts", RETRIES);
+			insist(job, mode, first, left < job->batch ? left : job->batch, &us);
+			job->report->modes[mode].pieces = job->pieces;
+			if (job->given_up)
+				return false;
 		}
 	}
 	return true;
@@ -309,8 +326,11 @@ static bool verify_all(struct job *job)
 static void note_batch(struct job *job, verify_mode mode, double us)
 {
 	report_mode *m = &job->report->modes[mode];
+	if (job->asked == 0) /* no probe of it has a photo: nothing was done */
+		return;
 	job->batch_us[mode][m->batches++] = us;
 	m->verified += job->asked;
+	m->pieces = job->pieces;
 }
 
 /* Whose turn it is in a round: ABCD, DCBA, BCDA, ADCB, ... so that over eight rounds each mode has
@@ -339,8 +359,8 @@ static bool measure_batches(struct job *job)
 				continue;
 			if (run_batch(job, mode, first_of(job, round), job->batch, &us))
 				note_batch(job, mode, us);
-			else if (fos_lost(job->ch) || !insist(job, mode, first_of(job, round), job->batch, &us))
-				return complain(job, "given up");
+			else if (!insist(job, mode, first_of(job, round), job->batch, &us))
+				return false;
 		}
 	}
 	return true;
@@ -359,51 +379,78 @@ static bool measure_ones(struct job *job)
 		for (unsigned turn = 0; turn < VERIFY_MODES; turn++) {
 			const verify_mode mode = mode_of(i, turn);
 			report_mode *m = &job->report->modes[mode];
-			const uint32_t pieces = m->pieces;
 			double us;
 			if (!o->modes[mode] || job->set.probes[probe].error != NULL)
 				continue;
-			const bool ok = run_batch(job, mode, probe, 1, &us);
-			m->pieces = pieces; /* the report's are a whole batch's */
-			if (ok)
+			if (run_batch(job, mode, probe, 1, &us))
 				job->one_us[mode][m->ones++] = us;
-			else if (fos_lost(job->ch) || !insist(job, mode, probe, 1, &us))
-				return complain(job, "given up");
+			else if (!insist(job, mode, probe, 1, &us))
+				return false;
 		}
 	}
 	return true;
 }
 
-/* Messages and bytes of the first batch of a mode and of some later ones. */
-static void count_messages(struct job *job, verify_mode mode)
+/* The first probe of the first batch that has photos; 0 where none has. */
+static uint32_t first_readable(const struct job *job)
+{
+	for (uint32_t i = 0; i < job->set.probe_count; i++)
+		if (job->set.probes[i].error == NULL)
+			return i / job->batch * job->batch;
+	return 0;
+}
+
+/* Counts some batches after the first ones. False: not all came through. */
+static bool count_warm(struct job *job, verify_mode mode, meter_reading *difference)
 {
 	report_mode *m = &job->report->modes[mode];
 	meter_reading before, after;
-	double us;
-	meter_read(job->meter, &before);
-	const bool cold = insist(job, mode, 0, job->batch, &us);
-	meter_read(job->meter, &after);
-	meter_difference(&before, &after, &m->cold);
-	for (int i = 0; i < WARM_BATCHES; i++)
-		if (!insist(job, mode, 0, job->batch, &us))
-			return;
-	bool warm = true;
-	double verifications = 0; /* probes without a photo are not asked for */
+	double us, verifications = 0; /* probes without a photo are not asked for */
+	uint32_t batches = 0;
+	uint64_t pieces = 0;
 	meter_read(job->meter, &before);
 	for (uint32_t i = 0; i < COUNTED_BATCHES; i++) {
-		warm = warm && run_batch(job, mode, first_of(job, i), job->batch, &us);
+		if (!run_batch(job, mode, first_of(job, i), job->batch, &us))
+			return false;
+		batches += job->asked > 0;
+		pieces += job->pieces;
 		verifications += job->asked;
 	}
 	meter_read(job->meter, &after);
-	if (!cold || !warm || verifications == 0)
-		return;
-	meter_difference(&before, &after, &m->warm);
-	m->net_messages = (double)meter_messages(&m->warm) / verifications;
-	m->net_bytes = (double)meter_bytes(&m->warm) / verifications;
-	m->net_data_bytes = (double)meter_data_bytes(&m->warm) / verifications;
-	m->kernel_bytes = (double)m->warm.kernel_bytes / verifications;
-	m->counted_batches = COUNTED_BATCHES;
+	if (batches == 0)
+		return true;
+	meter_difference(&before, &after, difference);
+	m->net_messages = (double)meter_messages(difference) / verifications;
+	m->net_bytes = (double)meter_bytes(difference) / verifications;
+	m->net_data_bytes = (double)meter_data_bytes(difference) / verifications;
+	m->kernel_bytes = (double)difference->kernel_bytes / verifications;
+	m->counted_batches = batches;
+	m->warm_pieces = pieces;
 	m->counted = true;
+	return true;
+}
+
+/* Messages and bytes of the first batch of a mode and of some later ones. Where services died
+ * meanwhile there is nothing to be counted; false: they stayed away. */
+static bool count_messages(struct job *job, verify_mode mode)
+{
+	report_mode *m = &job->report->modes[mode];
+	const uint32_t first = first_readable(job);
+	meter_reading before, after;
+	double us;
+	meter_read(job->meter, &before);
+	const bool cold = run_batch(job, mode, first, job->batch, &us);
+	meter_read(job->meter, &after);
+	meter_difference(&before, &after, &m->cold);
+	m->cold_pieces = job->pieces;
+	for (int i = 0; i < WARM_BATCHES; i++)
+		if (!insist(job, mode, first, job->batch, &us))
+			return !job->given_up;
+	/* What was lost is found again by the next batch, which every other part of the job does. */
+	if (!count_warm(job, mode, &m->warm))
+		return insist(job, mode, first, job->batch, &us) || !job->given_up;
+	m->counted = m->counted && cold;
+	return true;
 }
 
 static int by_total(const void *a, const void *b)
@@ -427,8 +474,8 @@ static uint32_t spans_of_batch(struct job *job, const meter_reading *before, uin
 	return 0;
 }
 
-/* The course of the batch of median latency among a few. */
-static void draw(struct job *job, verify_mode mode)
+/* The course of the batch of median latency among a few. False: services stayed away. */
+static bool draw(struct job *job, verify_mode mode)
 {
 	where_picture pictures[PICTURED_BATCHES];
 	unsigned count = 0;
@@ -437,18 +484,22 @@ static void draw(struct job *job, verify_mode mode)
 		meter_reading before;
 		double us;
 		meter_read(job->meter, &before);
-		if (!run_batch(job, mode, first_of(job, i), job->batch, &us))
+		const bool ok = insist(job, mode, first_of(job, i), job->batch, &us);
+		if (job->given_up)
+			break;
+		if (!ok || job->asked == 0)
 			continue;
 		const uint64_t end = now_ns(), begin = end - (uint64_t)(us * 1e3);
-		const uint32_t found = spans_of_batch(job, &before, job->report->modes[mode].pieces, spans);
+		const uint32_t found = spans_of_batch(job, &before, job->pieces, spans);
 		if (found > 0)
 			where_make(spans, found, begin, end, &pictures[count++]);
 	}
 	free(spans);
-	if (count == 0)
-		return;
-	qsort(pictures, count, sizeof pictures[0], by_total);
-	job->report->modes[mode].where = pictures[count / 2];
+	if (count > 0) {
+		qsort(pictures, count, sizeof pictures[0], by_total);
+		job->report->modes[mode].where = pictures[count / 2];
+	}
+	return !job->given_up;
 }
 
 static void summarize(struct job *job)
@@ -480,7 +531,8 @@ static bool measure(struct job *job)
 		if (!job->options->modes[mode])
 			continue;
 		show(job, "drawing where the time goes, %s ...", verify_mode_name(mode));
-		draw(job, mode);
+		if (!draw(job, mode))
+			return false;
 	}
 	summarize(job);
 	return true;
@@ -503,7 +555,8 @@ static bool work(struct job *job)
 		if (!job->options->modes[mode])
 			continue;
 		show(job, "counting messages, %s ...", verify_mode_name(mode));
-		count_messages(job, mode);
+		if (!count_messages(job, mode))
+			return false;
 	}
 	if (!verify_all(job))
 		return false;
@@ -524,6 +577,9 @@ bool job_run(const job_options *options, meter *m, report *out)
 
 	const bool ok = work(&job);
 	show(&job, "%s", "");
+	if (!ok && is_lost(&job))
+		complain(&job, "the Controller of node %s is gone: `fractos start %s/fractosd`, then again",
+				 fos_node_name(job.process), fos_node_name(job.process));
 	out->connections = verify_connections(job.verifier);
 	verify_close(job.verifier);
 	gallery_free(job.known);

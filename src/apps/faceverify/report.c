@@ -47,7 +47,7 @@ static void print_table(FILE *out, const report *r)
 	row(out, r, "  gallery crossed, data", "%.2f x", value_crossings);
 	row(out, r, "    by the kernel's bytes", "%.2f x", value_kernel_crossings);
 	row(out, r, "messages of a batch", "%.1f", value_batch_messages);
-	row(out, r, "pieces of a batch", "%.0f", value_pieces);
+	row(out, r, "pieces of a batch", "%.3g", value_pieces);
 	row(out, r, "control msgs a piece, cold", "%.2f", value_control_cold);
 	row(out, r, "                      warm", "%.2f", value_control_warm);
 	if (!r->modes[VERIFY_CHAIN].ran)
@@ -112,6 +112,14 @@ static void print_control_of(FILE *out, const meter_reading *counts, double shar
 	(void)fputc('\n', out);
 }
 
+/* "  chain, 8 pieces" */
+static void print_mode(FILE *out, const report *r, verify_mode mode)
+{
+	const double pieces = value_pieces(r, &r->modes[mode]);
+	(void)fprintf(out, "  %s, %.3g piece%s\n", verify_mode_name(mode), pieces,
+				  pieces > 1 ? "s" : "");
+}
+
 /* What decides, of one piece. In the chain: upload, fs, storage and gpu, and the answer. */
 static void print_control(FILE *out, const report *r)
 {
@@ -124,13 +132,11 @@ static void print_control(FILE *out, const report *r)
 				  CHAIN_STAGES);
 	for (verify_mode mode = 0; mode < VERIFY_MODES; mode++) {
 		const report_mode *m = &r->modes[mode];
-		if (!m->ran || !m->counted || m->pieces == 0)
+		if (!m->ran || !m->counted || m->cold_pieces == 0)
 			continue;
-		(void)fprintf(out, "  %s, %u piece%s\n", verify_mode_name(mode), m->pieces,
-					  m->pieces == 1 ? "" : "s");
-		print_control_of(out, &m->cold, m->pieces, value_control_cold(r, m), "cold");
-		print_control_of(out, &m->warm, (double)m->counted_batches * m->pieces,
-						 value_control_warm(r, m), "warm");
+		print_mode(out, r, mode);
+		print_control_of(out, &m->cold, (double)m->cold_pieces, value_control_cold(r, m), "cold");
+		print_control_of(out, &m->warm, (double)m->warm_pieces, value_control_warm(r, m), "warm");
 	}
 }
 
@@ -190,6 +196,15 @@ static void print_course(FILE *out, const report *r, verify_mode mode)
 	}
 }
 
+/* With --once there is nothing of it. */
+static bool was_measured(const report *r)
+{
+	bool measured = false;
+	for (unsigned i = 0; i < VERIFY_MODES; i++)
+		measured = measured || r->modes[i].counted || r->modes[i].batches > 0;
+	return measured;
+}
+
 void report_print(FILE *out, const report *r)
 {
 	(void)fprintf(out,
@@ -204,7 +219,10 @@ void report_print(FILE *out, const report *r)
 	if (r->disagreements > 0)
 		(void)fprintf(out, "  %u distances were NOT the same in all modes\n", r->disagreements);
 	if (r->connections > 1)
-		(void)fprintf(out, "  services were lost and found again %u times\n", r->connections - 1);
+		(void)fprintf(out, "  services were lost and found again %u time%s\n", r->connections - 1,
+					  r->connections == 2 ? "" : "s");
+	if (!was_measured(r))
+		return;
 	print_table(out, r);
 	print_notes(out, r);
 	print_control(out, r);
@@ -242,8 +260,7 @@ void report_print_ledger(FILE *out, const report *r)
 		const report_mode *m = &r->modes[mode];
 		if (!m->ran || !m->counted)
 			continue;
-		(void)fprintf(out, "  %s, %u piece%s\n", verify_mode_name(mode), m->pieces,
-					  m->pieces == 1 ? "" : "s");
+		print_mode(out, r, mode);
 		print_counts(out, &m->cold, 1, "cold: the first batch of this mode");
 		print_counts(out, &m->warm, m->counted_batches, "warm");
 	}

@@ -14,7 +14,7 @@ typedef struct report_mode {
 	bool ran;
 	uint32_t batches, ones; /* that were timed */
 	uint64_t verified;      /* verifications in the timed batches */
-	uint32_t pieces;        /* of a batch */
+	uint32_t pieces;        /* of the last batch that was verified as a whole */
 	double batch_p50_us, batch_p99_us, one_p50_us, one_p99_us;
 	double per_s; /* verifications a second, in batches */
 	/* Of one batch: the first of this mode, and a later one (the mean of some). */
@@ -23,6 +23,7 @@ typedef struct report_mode {
 	 * headers and control messages too. */
 	double net_messages, net_bytes, net_data_bytes, kernel_bytes;
 	uint32_t counted_batches;
+	uint64_t cold_pieces, warm_pieces; /* of these batches: one with bad photos has others */
 	meter_reading cold, warm; /* what `cold` = 1 and `warm` = counted_batches batches sent */
 	where_picture where;      /* the batch of the median latency among some */
 } report_mode;

@@ -44,7 +44,7 @@ static void add_mode(cJSON *to, const char *name, const report *r, const report_
 	add_number(object, "gallery_crossings_kernel", value_kernel_crossings(r, m));
 	cJSON_AddNumberToObject(object, "batches", m->batches);
 	cJSON_AddNumberToObject(object, "ones", m->ones);
-	cJSON_AddNumberToObject(object, "pieces", m->pieces);
+	add_number(object, "pieces", value_pieces(r, m));
 	add_number(object, "control_messages_cold", value_control_cold(r, m));
 	add_number(object, "control_messages", value_control_warm(r, m));
 	if (m->counted && r->has_recorders) {

@@ -41,6 +41,8 @@ static void fill(report *r)
 		m->net_messages = 0.08;
 		m->kernel_bytes = 33000 + 10304 * i;
 		m->counted_batches = 2;
+		m->cold_pieces = 4;
+		m->warm_pieces = 8;
 		m->warm.node_count = 1;
 		m->warm.nodes[0].messages[METER_invoke] = 16;
 		m->warm.nodes[0].messages[METER_data] = 72; /* three slices a copy */
@@ -163,12 +165,58 @@ static void the_table_shows_every_mode(void **state)
 	free(text);
 }
 
+static char *printed(const report *r)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	assert_non_null(out);
+	report_print(out, r);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+/* Batches with bad photos have fewer pieces: 3 in two batches, 15 messages. */
+static void what_a_piece_costs_counts_pieces(void **state)
+{
+	static report r;
+	fill(&r);
+	r.modes[VERIFY_CHAIN].warm_pieces = 3;
+	r.modes[VERIFY_CHAIN].warm.nodes[0].messages[METER_invoke] = 9;
+	r.modes[VERIFY_CHAIN].warm.nodes[0].copies = 6;
+	cJSON *root = written(&r);
+	const cJSON *all = cJSON_GetObjectItemCaseSensitive(root, "modes");
+	const cJSON *chain = cJSON_GetObjectItemCaseSensitive(all, "chain");
+	assert_true(number_of(chain, "control_messages") == 5);
+	assert_true(number_of(chain, "pieces") == 1.5);
+	cJSON_Delete(root);
+	char *text = printed(&r);
+	assert_non_null(strstr(text, "warm 5.00:  data into gpu 2.00;  invoke from gpu 3.00"));
+	free(text);
+}
+
+static void nothing_measured_is_no_table(void **state)
+{
+	static report r;
+	fill(&r);
+	r.connections = 2;
+	for (unsigned i = 0; i < VERIFY_MODES; i++)
+		r.modes[i] = (report_mode){.ran = true, .pieces = 8};
+	char *text = printed(&r);
+	assert_non_null(strstr(text, "found again 1 time\n"));
+	assert_null(strstr(text, "p50"));
+	assert_null(strstr(text, " -"));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_has_the_promised_names),
 		cmocka_unit_test(what_is_unknown_is_null),
 		cmocka_unit_test(the_table_shows_every_mode),
+		cmocka_unit_test(what_a_piece_costs_counts_pieces),
+		cmocka_unit_test(nothing_measured_is_no_table),
 	};
 	return cmocka_run_group_tests_name("report", tests, NULL, NULL);
 }

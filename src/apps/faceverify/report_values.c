@@ -74,25 +74,24 @@ double value_kernel_crossings(const report *r, const report_mode *mode)
 
 double value_pieces(const report *r, const report_mode *mode)
 {
+	if (mode->counted)
+		return (double)mode->warm_pieces / mode->counted_batches;
 	return mode->pieces > 0 ? (double)mode->pieces : -1;
 }
 
-/* Of one piece of `batches` batches. */
-static double of_piece(const report *r, const report_mode *mode, uint64_t messages, double batches)
+static double of_piece(const report *r, const report_mode *mode, uint64_t messages, uint64_t pieces)
 {
-	return mode->counted && r->has_recorders && mode->pieces > 0
-			   ? (double)messages / (batches * mode->pieces)
-			   : -1;
+	return mode->counted && r->has_recorders && pieces > 0 ? (double)messages / (double)pieces : -1;
 }
 
 double value_control_cold(const report *r, const report_mode *mode)
 {
-	return of_piece(r, mode, meter_control_messages(&mode->cold), 1);
+	return of_piece(r, mode, meter_control_messages(&mode->cold), mode->cold_pieces);
 }
 
 double value_control_warm(const report *r, const report_mode *mode)
 {
-	return of_piece(r, mode, meter_control_messages(&mode->warm), mode->counted_batches);
+	return of_piece(r, mode, meter_control_messages(&mode->warm), mode->warm_pieces);
 }
 
 /* What `value` is of `mode`, over what it is of the chain. */

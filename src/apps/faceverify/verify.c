@@ -16,9 +16,10 @@ enum query_state { QUERY_WAITS, QUERY_ALONE, QUERY_RUNS, QUERY_ENDED };
 /* Of chains, on their way at once: the link does not rest while we hear that one has left. */
 enum { CHAIN_UPLOADS = 2 };
 
-#define PROBE_TIME \
-	60000000u          /* ns that a question gets about who lives: six of them fit the grace */
-#define TICK 20000000u /* ns: longest wait between two looks at deadlines */
+#define TICK          20000000u   /* ns: longest wait between two looks at deadlines */
+#define FIND_TIME     900000000u  /* ns of a batch to find services again */
+#define BATCH_TIME    1500000000u /* ns of a batch that had to: the rest is for its pieces */
+#define REGISTRY_TIME 1000000000u /* ns for a registry to be there */
 
 const char *verify_mode_name(verify_mode mode)
 {
@@ -125,19 +126,12 @@ static fos_status prepare_lanes(verifier *v)
 	return status;
 }
 
-static void drop(verifier *v, fos_cap *cap)
-{
-	if (*cap != FOS_CAP_NONE)
-		frontend_ignore(fos_cap_close(v->ch, *cap));
-	*cap = FOS_CAP_NONE;
-}
-
 /* For objects of our own: afterwards no byte is read or written through them any more. */
 static void take_back(verifier *v, fos_cap *cap)
 {
 	if (*cap != FOS_CAP_NONE) {
 		frontend_ignore(fos_cap_revoke(v->ch, *cap));
-		drop(v, cap);
+		frontend_drop(v, cap);
 	}
 }
 
@@ -183,48 +177,87 @@ static void disconnect(verifier *v)
 		end_piece(v, lane);
 		take_back(v, &lane->own_distances);
 		take_back(v, &lane->own_gallery);
-		drop(v, &lane->gpu_gallery);
-		drop(v, &lane->gpu_probes);
-		drop(v, &lane->gpu_distances);
-		drop(v, &lane->gpu_memory);
+		frontend_drop(v, &lane->gpu_gallery);
+		frontend_drop(v, &lane->gpu_probes);
+		frontend_drop(v, &lane->gpu_distances);
+		frontend_drop(v, &lane->gpu_memory);
 	}
 	leave_context(v);
-	drop(v, &v->kernel);
-	drop(v, &v->module);
-	drop(v, &v->context);
-	drop(v, &v->gpu);
-	drop(v, &v->fs);
-	v->connected = false;
+	frontend_drop(v, &v->kernel);
+	frontend_drop(v, &v->module);
+	frontend_drop(v, &v->context);
+	v->connected = false; /* the root Requests stay: they tell whether their nodes are there */
 }
 
-fos_status verify_connect(verifier *v)
+/* Asks the registry for a service until `end`, and the service whether it answers. */
+static fos_status find_service(verifier *v, const char *name, uint64_t end, fos_cap *out)
 {
-	if (v->connected)
-		return FOS_OK;
-	fos_status status = fos_registry_wait(v->ch, "fs", v->options.patience, &v->fs);
+	const uint64_t now = frontend_now();
+	fos_cap found = FOS_CAP_NONE;
+	char doing[64];
+	(void)snprintf(doing, sizeof doing, "looking for the service \"%s\"", name);
+	fos_status status = fos_registry_wait(v->ch, name, end > now ? end - now : 1, &found);
 	if (status != FOS_OK)
-		refuse(v, status, "looking for the service \"fs\"", "fractos start fs/fs");
-	if (status == FOS_OK) {
-		status = fos_registry_wait(v->ch, "gpu", v->options.patience, &v->gpu);
-		if (status != FOS_OK)
-			refuse(v, status, "looking for the service \"gpu\"", "fractos start gpu/gpu");
-	}
-	if (status == FOS_OK) {
-		status = fos_gpu_context(v->ch, v->gpu, &v->context);
-		if (status != FOS_OK)
-			refuse(v, status, "opening a GPU context", "");
-	}
-	if (status == FOS_OK)
-		status = build_kernel(v);
-	if (status == FOS_OK)
-		status = prepare_lanes(v);
-	if (status != FOS_OK) {
+		return refuse(v, status, doing, "");
+	frontend_drop(v, out);
+	*out = found;
+	status = frontend_ask_whether(v, found, end);
+	return status == FOS_OK ? FOS_OK : refuse(v, status, doing, "");
+}
+
+static fos_status find_services(verifier *v, uint64_t end)
+{
+	const uint64_t now = frontend_now(), left = end > now ? end - now : 1;
+	fos_cap registry = FOS_CAP_NONE;
+	fos_status status =
+		fos_registry_get(v->ch, left < REGISTRY_TIME ? left : REGISTRY_TIME, &registry);
+	frontend_drop(v, &registry);
+	if (status != FOS_OK)
+		return refuse(v, status, "looking for the registry", "");
+	status = find_service(v, "fs", end, &v->fs);
+	return status == FOS_OK ? find_service(v, "gpu", end, &v->gpu) : status;
+}
+
+static fos_status prepare(verifier *v)
+{
+	const fos_status status = fos_gpu_context(v->ch, v->gpu, &v->context);
+	if (status != FOS_OK)
+		return refuse(v, status, "opening a GPU context", "");
+	const fos_status built = build_kernel(v);
+	return built == FOS_OK ? prepare_lanes(v) : built;
+}
+
+/* Whether somebody who died, or a link that broke, may be back in a moment. */
+static bool may_pass(fos_status status)
+{
+	return status == FOS_PEER_LOST || status == FOS_REVOKED || status == FOS_STALE ||
+		   status == FOS_OUTCOME_UNKNOWN;
+}
+
+static fos_status connect_until(verifier *v, uint64_t end)
+{
+	fos_status status;
+	for (;;) {
+		status = find_services(v, end);
+		if (status == FOS_OK)
+			status = prepare(v);
+		if (status == FOS_OK)
+			break;
 		disconnect(v);
-		return status;
+		if (!may_pass(status) || fos_lost(v->ch) || frontend_now() >= end) {
+			frontend_name_the_dead(v, v->error);
+			return status;
+		}
+		fos_wait(v->ch, TICK); /* of a link that is up again nobody tells */
 	}
 	v->connected = true;
 	v->connections++;
 	return FOS_OK;
+}
+
+fos_status verify_connect(verifier *v)
+{
+	return v->connected ? FOS_OK : connect_until(v, frontend_now() + v->options.patience);
 }
 
 verifier *verify_open(fos_channel *ch, const verify_options *options, gallery *known,
@@ -262,6 +295,8 @@ void verify_close(verifier *v)
 	if (v == NULL)
 		return;
 	disconnect(v);
+	frontend_drop(v, &v->gpu);
+	frontend_drop(v, &v->fs);
 	/* A lost Controller completes nothing any more; else revoking has ended what was under way. A
 	 * completion that refuses to come would name a lane, so the lanes are left behind then. */
 	if (!settle(v, 1000000000u) && !fos_lost(v->ch))
@@ -277,124 +312,12 @@ const char *verify_error(const verifier *v)
 
 fos_cap verify_fs(const verifier *v)
 {
-	return v->fs;
+	return v->connected ? v->fs : FOS_CAP_NONE;
 }
 
 uint32_t verify_connections(const verifier *v)
 {
 	return v == NULL ? 0 : v->connections;
-}
-
-/* ------------------------------------------------------------------ who died */
-
-/* Asks `service` something that it answers at once, whatever it is asked to know. */
-static fos_status ask(verifier *v, fos_cap service, const void *question, size_t size,
-					  fos_reply *reply)
-{
-	fos_args args;
-	fos_args_init(&args);
-	fos_args_imm(&args, FOS_CALL, FOS_ARG, question, size);
-	return fos_call(v->ch, service, &args, PROBE_TIME, reply);
-}
-
-/* The root Request that the registry has of `name` now; FOS_CAP_NONE with NOT_FOUND: it has none.
- */
-static fos_status find_root(verifier *v, fos_cap registry, const char *name, fos_cap *out)
-{
-	fos_registry_args lookup = {.op = FOS_REGISTRY_LOOKUP};
-	fos_reply reply;
-	memcpy(lookup.name, name, strlen(name) + 1);
-	fos_status status = ask(v, registry, &lookup, sizeof lookup, &reply);
-	*out = FOS_CAP_NONE;
-	if (status == FOS_OK) {
-		const fos_cap cap = fos_delivery_cap(&reply.delivery, FOS_CAP_RESULT);
-		status = fos_cap_keep(v->ch, cap);
-		*out = status == FOS_OK ? cap : FOS_CAP_NONE;
-	}
-	fos_reply_release(v->ch, &reply);
-	return status;
-}
-
-/* Whether a service that is there says anything at all: op 0 is INVALID to each of them. */
-static bool answers(verifier *v, fos_cap root)
-{
-	static const uint8_t nonsense[512];
-	fos_reply reply;
-	const fos_status status = ask(v, root, nonsense, sizeof nonsense, &reply);
-	fos_reply_release(v->ch, &reply);
-	return status != FOS_TIMED_OUT && status != FOS_BUSY;
-}
-
-/* The services that a batch needs, and the node that `fractos up` gives each to. */
-static const struct service {
-	const char *name, *node;
-} services[] = {{"fs", "fs"}, {"blk", "storage"}, {"gpu", "gpu"}};
-
-enum { SERVICES = sizeof services / sizeof services[0] };
-
-/* What can be wrong with a service, and what `fractos` can do about it. */
-struct ailment {
-	const char *what, *verb;
-	bool is_node; /* its Controller comes first */
-};
-
-static bool is_cut_off(verifier *v, fos_cap cap)
-{
-	fos_cap_information info;
-	return cap != FOS_CAP_NONE && fos_cap_info(v->ch, cap, &info) == FOS_OK && !info.reachable;
-}
-
-/* What is wrong with a service, as far as can be seen from here; NULL: nothing. */
-static const struct ailment *wrong_with(verifier *v, fos_cap registry, const char *name,
-										fos_cap cap)
-{
-	static const struct ailment cut_off = {"'s node cannot be reached", "restart", true};
-	static const struct ailment gone = {" is gone", "start", false};
-	static const struct ailment silent = {" does not answer", "restart", false};
-	if (is_cut_off(v, cap))
-		return &cut_off;
-	if (registry == FOS_CAP_NONE)
-		return NULL;
-	fos_cap root;
-	const fos_status status = find_root(v, registry, name, &root);
-	const struct ailment *found = status == FOS_NOT_FOUND ? &gone : NULL;
-	if (status == FOS_OK && !answers(v, root))
-		found = &silent;
-	drop(v, &root);
-	/* The registry may have heard of a node's end before us. */
-	return found != NULL && is_cut_off(v, cap) ? &cut_off : found;
-}
-
-/* "; blk is gone (fractos start storage/blk)"; returns how long it is, however much had room. */
-static size_t name_one(char *out, size_t room, const char *before, const struct service *service,
-					   const struct ailment *ailment)
-{
-	char node[64] = "";
-	if (ailment->is_node)
-		(void)snprintf(node, sizeof node, "fractos start %s/fractosd, then ", service->node);
-	return (size_t)snprintf(out, room, "%s%s%s (%sfractos %s %s/%s)", before, service->name,
-							ailment->what, node, ailment->verb, service->node, service->name);
-}
-
-/* Appends what is wrong with each service that is not well. */
-static void name_the_dead(verifier *v, char text[VERIFY_ERROR_MAX])
-{
-	const fos_cap caps[SERVICES] = {v->fs, FOS_CAP_NONE, v->kernel};
-	fos_cap registry;
-	/* It may have died with its node: then nodes are all that can be told. */
-	if (fos_registry_get(v->ch, PROBE_TIME, &registry) != FOS_OK)
-		registry = FOS_CAP_NONE;
-	size_t used = strlen(text);
-	bool first = true;
-	for (unsigned i = 0; i < SERVICES && used < VERIFY_ERROR_MAX; i++) {
-		const struct ailment *ailment = wrong_with(v, registry, services[i].name, caps[i]);
-		if (ailment == NULL)
-			continue;
-		used += name_one(text + used, VERIFY_ERROR_MAX - used, first ? "; " : ", ", &services[i],
-						 ailment);
-		first = false;
-	}
-	drop(v, &registry);
 }
 
 /* ------------------------------------------------------------------ batches */
@@ -431,7 +354,7 @@ static void end_failed(verifier *v, struct lane *lane)
 			v->broken = true;
 			v->broken_status = lane->status;
 			memcpy(v->broken_error, lane->error, sizeof v->broken_error);
-			name_the_dead(v, v->broken_error);
+			frontend_name_the_dead(v, v->broken_error);
 		}
 		memcpy(lane->error, v->broken_error, sizeof lane->error);
 	}
@@ -468,6 +391,8 @@ static bool take_piece(verifier *v, struct lane *lane)
 	lane->count = count;
 	lane->trace = v->trace + v->pieces++;
 	lane->deadline = frontend_now() + v->options.timeout;
+	if (lane->deadline > v->end)
+		lane->deadline = v->end;
 	v->next = first + count;
 	return true;
 }
@@ -545,7 +470,7 @@ static void resolve(verifier *v)
 		if (status != FOS_NOT_FOUND && !is_of_one_query(status)) {
 			v->broken = true;
 			v->broken_status = status;
-			name_the_dead(v, error);
+			frontend_name_the_dead(v, error);
 			memcpy(v->broken_error, error, sizeof v->broken_error);
 			return;
 		}
@@ -559,6 +484,25 @@ static void end_all(verifier *v, fos_status status, const char *error)
 	for (uint32_t i = 0; i < v->count; i++)
 		if (v->states[i] != QUERY_ENDED)
 			end_query(v, i, status, 0, error);
+}
+
+static void end_lost(verifier *v)
+{
+	(void)snprintf(v->broken_error, sizeof v->broken_error, "%s",
+				   fos_status_text(FOS_CONTROLLER_LOST));
+	frontend_name_the_dead(v, v->broken_error);
+	end_all(v, FOS_CONTROLLER_LOST, v->broken_error);
+}
+
+/* Connects where services were lost. That takes of the time that the batch has. */
+static fos_status find_again(verifier *v)
+{
+	const uint64_t now = frontend_now();
+	v->end = UINT64_MAX;
+	if (v->connected)
+		return FOS_OK;
+	v->end = now + (v->options.timeout > BATCH_TIME ? v->options.timeout : BATCH_TIME);
+	return connect_until(v, now + FIND_TIME);
 }
 
 fos_status verify_batch(verifier *v, verify_mode mode, const verify_query *queries, uint32_t count,
@@ -577,9 +521,11 @@ fos_status verify_batch(verifier *v, verify_mode mode, const verify_query *queri
 	v->worst = FOS_OK;
 	memset(v->states, QUERY_WAITS, sizeof v->states);
 
-	const fos_status status = verify_connect(v);
+	const fos_status status = find_again(v);
 	if (status != FOS_OK) {
 		end_all(v, status, v->error);
+		if (pieces != NULL)
+			*pieces = 0;
 		return status;
 	}
 	resolve(v);
@@ -588,7 +534,7 @@ fos_status verify_batch(verifier *v, verify_mode mode, const verify_query *queri
 			turn(v); /* ends pieces, which frees lanes */
 		while (start_pieces(v));
 		if (v->open > 0 && fos_wait(v->ch, TICK) == 0 && fos_lost(v->ch))
-			end_all(v, FOS_CONTROLLER_LOST, fos_status_text(FOS_CONTROLLER_LOST));
+			end_lost(v);
 	}
 	if (v->broken || fos_lost(v->ch)) {
 		disconnect(v);

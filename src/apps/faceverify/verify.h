@@ -13,7 +13,8 @@
  * Every query of a batch ends exactly once: in a distance, or in an error that names what failed,
  * at most `timeout` plus VERIFY_GRACE after its piece was started. After an error that says a
  * service or node died, the frontend takes back what it lent, forgets all capabilities, and looks
- * the services up again at the next batch.
+ * the services up again at the next batch; what that takes is part of the batch's time, so that it
+ * ends in time also where nobody comes back.
  *
  * One thread, the channel's. */
 #ifndef FACEVERIFY_VERIFY_H
@@ -49,7 +50,7 @@ typedef struct verify_options {
 	uint32_t piece;    /* queries, 1 to VERIFY_PIECE_MAX */
 	uint32_t depth;    /* pieces under way, 1 to VERIFY_DEPTH_MAX */
 	uint64_t timeout;  /* ns that a piece may take */
-	uint64_t patience; /* ns to wait for services to appear when a batch begins */
+	uint64_t patience; /* ns that verify_connect() waits for services to appear */
 } verify_options;
 
 typedef struct verifier verifier;
@@ -60,8 +61,9 @@ verifier *verify_open(fos_channel *ch, const verify_options *options, gallery *k
 					  uint8_t *photos, uint32_t photo_count);
 void verify_close(verifier *v);
 
-/* Finds the services and prepares the GPU; a batch does it by itself where needed. On failure
- * verify_error() says what is missing. */
+/* Finds the services and prepares the GPU, in `patience` (one second for the registry, without
+ * which nobody else comes); a batch does it by itself where needed. On failure verify_error() says
+ * what is missing. */
 FOS_CHECKED fos_status verify_connect(verifier *v);
 const char *verify_error(const verifier *v);
 /* The file service's Request; FOS_CAP_NONE while not connected. */
