@@ -17,6 +17,7 @@ import argparse
 import mmap
 import os
 import random
+import signal
 import struct
 import subprocess
 import sys
@@ -182,7 +183,6 @@ def start(fuse_path, count):
     if not os.path.exists(cluster.victim):
         os.symlink(stories.ACTOR, cluster.victim)
     try:
-        cluster.warm()
         # So that who is started again is compared with somebody who was. fs before blk: the lease of its
         # last opening but one stays with fs until it opens once more.
         for place in filter(None, PROGRAMS.values()):
@@ -205,6 +205,7 @@ def main():
     if os.geteuid() != 0:
         print("skipped: needs root, for network namespaces")
         return 77
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cluster goes down
     print(f"seed {arguments.seed}")
     chance, bad, deaths, clusters = random.Random(arguments.seed), 0, 0, 0
     with tempfile.TemporaryDirectory() as folder:

@@ -70,11 +70,16 @@ class Cluster:
     def __init__(self, name):
         self.name = name
         self.run("up", "--cluster", name)
-        conf = open(f"/run/fractos/{name}/cluster.conf").read()
-        self.address = dict(re.findall(r"\[node (\S+)\].*?address = (\S+)", conf, re.S))
-        for node in self.address:
-            self.exec(node, "nft", "-f", "-", input="table ip story { set cut { type ipv4_addr; }; chain in "
-                      "{ type filter hook input priority 0; ip saddr @cut drop; }; }")
+        try:
+            with open(f"/run/fractos/{name}/cluster.conf") as file:
+                self.address = dict(re.findall(r"\[node (\S+)\].*?address = (\S+)", file.read(), re.S))
+            for node in self.address:
+                self.exec(node, "nft", "-f", "-", input="table ip story { set cut { type ipv4_addr; }; chain in "
+                          "{ type filter hook input priority 0; ip saddr @cut drop; }; }")
+            self.warm()
+        except BaseException:
+            self.down()
+            raise
 
     def warm(self):
         """What is kept for the next time, such as arenas and an exclusive opening, is there from now on."""
@@ -427,13 +432,13 @@ def main():
     if os.geteuid() != 0:
         print("skipped: stories need root, for network namespaces and nftables")
         return 77
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cluster goes down
     paths = arguments or sorted(glob.glob(f"{HERE}/stories/*.story"))
     bad, cluster = 0, None
     try:
         for count, path in enumerate(paths):
             if cluster is None:
                 cluster = Cluster(f"story-{os.getpid()}-{count}")
-                cluster.warm()
             begin = time.monotonic()
             wrong = tell(path, cluster, verbose)
             title = open(path).readline().lstrip("# ").strip()
