@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "core/core_internal.h"
 #include "core/fuzz.h"
 #include "core/inspect.h"
 
@@ -26,7 +27,9 @@ enum {
 	COOKIES = 1024,
 	TOKENS = 256,
 	OPERATIONS = 160,
-	SEGMENT = 1 << 20
+	SEGMENT = 1 << 20,
+	MEMORY = 8 << 20,
+	SCARCE = 1 << 20 /* below that the reserve is too small */
 };
 
 struct peer {
@@ -39,7 +42,7 @@ struct peer {
 	uint32_t own[8];     /* that we have */
 };
 
-struct process {
+struct guest {
 	bool alive, ending, lingers; /* lingers: gone and not free */
 	bool channels[CHANNELS];
 	uint32_t serial;
@@ -51,13 +54,13 @@ struct shell {
 	struct core_limits limits;
 	uint64_t now;
 	struct peer peers[PEERS];
-	struct process processes[PROCESSES];
+	struct guest processes[PROCESSES];
 	uint32_t serials;
 	struct known known; /* by the peers */
 	uint64_t tokens[TOKENS];
 	unsigned token_count;
-	struct {                           /* by cookie: calls that have not completed */
-		const struct process *process; /* NULL: completed, or nobody waits any more */
+	struct {                         /* by cookie: calls that have not completed */
+		const struct guest *process; /* NULL: completed, or nobody waits any more */
 		uint8_t channel, type;
 	} pending[COOKIES];
 	uint64_t cookie;
@@ -75,7 +78,7 @@ static void *grow(void *context, size_t size)
 
 /* ------------------------------------------------------------------ what leaves the core */
 
-static struct process *process_of(struct shell *shell, uint32_t serial)
+static struct guest *process_of(struct shell *shell, uint32_t serial)
 {
 	for (unsigned i = 0; i < PROCESSES; i++) {
 		if (shell->processes[i].alive && shell->processes[i].serial == serial)
@@ -92,7 +95,7 @@ static struct peer *peer_of(struct shell *shell, uint32_t node)
 
 static void take_record(struct shell *shell, const struct core_output *out)
 {
-	struct process *process = process_of(shell, out->process);
+	struct guest *process = process_of(shell, out->process);
 	BASE_ASSERT(process != NULL && out->channel < CHANNELS && process->channels[out->channel]);
 	BASE_ASSERT(wire_check_answer(out->bytes, out->size));
 	const struct wire_record *head = (const void *)out->bytes;
@@ -175,7 +178,7 @@ static void check_usage(struct shell *shell)
 	const struct core_limits *limits = &shell->limits;
 	for (unsigned i = 0; i < PROCESSES; i++) {
 		struct core_usage usage;
-		if (!shell->processes[i].alive)
+		if (!shell->processes[i].alive || shell->processes[i].ending)
 			continue;
 		BASE_ASSERT(core_process_usage(shell->core, shell->processes[i].serial, &usage));
 		BASE_ASSERT(usage.objects <= limits->objects && usage.slots <= limits->slots);
@@ -222,7 +225,7 @@ static void session_up(struct shell *shell, struct peer *peer, bool reboots)
 	step(shell, &(struct core_event){.type = CORE_SESSION_UP, .node = node, .epoch = epoch});
 }
 
-static void channel_up(struct shell *shell, struct process *process, uint32_t channel)
+static void channel_up(struct shell *shell, struct guest *process, uint32_t channel)
 {
 	if (!process->alive || process->channels[channel])
 		return;
@@ -232,7 +235,7 @@ static void channel_up(struct shell *shell, struct process *process, uint32_t ch
 }
 
 /* Nobody waits for completions on it any more. */
-static void forget_channel(struct shell *shell, struct process *process, uint32_t channel)
+static void forget_channel(struct shell *shell, struct guest *process, uint32_t channel)
 {
 	process->channels[channel] = false;
 	for (unsigned i = 0; i < shell->cookie; i++) {
@@ -241,7 +244,7 @@ static void forget_channel(struct shell *shell, struct process *process, uint32_
 	}
 }
 
-static void channel_gone(struct shell *shell, struct process *process, uint32_t channel)
+static void channel_gone(struct shell *shell, struct guest *process, uint32_t channel)
 {
 	if (!process->alive || !process->channels[channel])
 		return;
@@ -250,7 +253,7 @@ static void channel_gone(struct shell *shell, struct process *process, uint32_t 
 					.type = CORE_CHANNEL_GONE, .process = process->serial, .channel = channel});
 }
 
-static void process_gone(struct shell *shell, struct process *process)
+static void process_gone(struct shell *shell, struct guest *process)
 {
 	struct core_usage usage;
 	process->alive = process->ending = false;
@@ -261,17 +264,17 @@ static void process_gone(struct shell *shell, struct process *process)
 	BASE_ASSERT(!core_process_usage(shell->core, process->serial, &usage));
 }
 
-static void process_free(struct shell *shell, struct process *process)
+static void process_free(struct shell *shell, struct guest *process)
 {
 	process->lingers = false;
 	step(shell, &(struct core_event){.type = CORE_PROCESS_FREE, .process = process->serial});
 }
 
 /* What a call made before; the first slots are the same in every run. */
-static void call(struct shell *shell, struct process *process, uint32_t channel,
+static void call(struct shell *shell, struct guest *process, uint32_t channel,
 				 struct choices *choices, bool damage);
 
-static void process_up(struct shell *shell, struct process *process)
+static void process_up(struct shell *shell, struct guest *process)
 {
 	static const uint8_t begin[][12] = {{4, 0}, {1, 0, 0, 0x90, 0, 3}, {4, 1, 1, 1}};
 	memset(&process->known, 0, sizeof process->known);
@@ -280,6 +283,8 @@ static void process_up(struct shell *shell, struct process *process)
 	struct core_event event = {.type = CORE_PROCESS_UP, .process = process->serial};
 	event.may_set_registry = process == shell->processes;
 	step(shell, &event);
+	if (process->ending) /* no memory for it */
+		return;
 	for (uint32_t i = 0; i < CHANNELS; i++)
 		channel_up(shell, process, i);
 	event.type = CORE_SEGMENT_UP;
@@ -306,7 +311,7 @@ static void end_the_ending(struct shell *shell)
 
 /* ------------------------------------------------------------------ operations */
 
-static void call(struct shell *shell, struct process *process, uint32_t channel,
+static void call(struct shell *shell, struct guest *process, uint32_t channel,
 				 struct choices *choices, bool damage)
 {
 	static _Alignas(8) uint8_t bytes[FUZZ_BYTES];
@@ -439,7 +444,7 @@ static void pass_time(struct shell *shell, struct choices *choices)
 static void come_and_go(struct shell *shell, struct choices *choices)
 {
 	uint64_t how = choose(choices, 1);
-	struct process *process = &shell->processes[how % PROCESSES];
+	struct guest *process = &shell->processes[how % PROCESSES];
 	struct peer *peer = &shell->peers[how % PEERS];
 	switch (how / 4 % 8) {
 	case 0:
@@ -470,10 +475,19 @@ static void come_and_go(struct shell *shell, struct choices *choices)
 	}
 }
 
+/* From now on nothing more is taken, but for what the core keeps to say so; or as ever again. */
+static void change_memory(struct shell *shell)
+{
+	struct core_limits *limits = &shell->core->config.limits;
+	uint64_t grown = core_memory_grown(shell->core);
+	uint64_t scarce = grown + grown / (MEMORY_RESERVE - 1);
+	limits->memory = limits->memory < MEMORY ? (uint64_t)MEMORY : BASE_MAX(scarce, SCARCE);
+}
+
 static void operate(struct shell *shell, uint8_t what, struct choices *choices)
 {
 	static const struct core_visitor visitor = {.object = look_object};
-	struct process *process = &shell->processes[what / 16 % PROCESSES];
+	struct guest *process = &shell->processes[what / 16 % PROCESSES];
 	switch (what % 16) {
 	case 0 ... 5:
 		core_inspect(shell->core, &visitor, shell);
@@ -483,8 +497,13 @@ static void operate(struct shell *shell, uint8_t what, struct choices *choices)
 		call(shell, process, what >> 7, choices, what >= 240);
 		break;
 	case 12:
-	case 13:
 		answer_slice(shell, what);
+		break;
+	case 13:
+		if (what < 64)
+			change_memory(shell);
+		else
+			answer_slice(shell, what);
 		break;
 	case 14:
 		pass_time(shell, choices);
@@ -519,7 +538,7 @@ static void begin(struct shell *shell)
 	config.limits.monitors = 6;
 	config.limits.revokings = 4;
 	config.limits.sessions = PEERS;
-	config.limits.memory = 8 << 20;
+	config.limits.memory = MEMORY;
 	shell->limits = config.limits;
 	shell->now = 1;
 	shell->core = core_create(&config);
