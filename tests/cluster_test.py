@@ -4,6 +4,7 @@ days, and that nothing is left behind. Run by `meson test`; FRACTOS names the co
 
 Each test has clusters of its own, with names of its own, so that tests of several builds may run at
 the same time. As root the clusters use network namespaces, else the loopback."""
+import fcntl
 import glob
 import json
 import os
@@ -280,6 +281,31 @@ class Life(Clusters):
             self.assertEqual(say("status").returncode, 0)
             self.assertEqual(say("down").returncode, 0)
             self.assertNotIn("fractos", os.listdir(home))
+            if ROOT:  # no kernel was compiled
+                subprocess.run([*user, "rmdir", "/var/tmp/fractos-65534/kernels", "/var/tmp/fractos-65534"],
+                               stderr=subprocess.DEVNULL, check=False)
+
+    def test_nothing_is_left_in_a_home(self):
+        """Compiled kernels go to the project's own place, without what the compiler forgets there."""
+        name = self.name()
+        kernels = f"/var/tmp/fractos-{os.geteuid()}/kernels"
+        with tempfile.TemporaryDirectory() as above:
+            home = above + "/home"
+            env = {key: value for key, value in os.environ.items() if not key.startswith(("POCL_", "XDG_CACHE"))}
+            result = subprocess.run([FRACTOS, "run", "--cluster", name, *SMALL, "--once"], env={**env, "HOME": home},
+                                    timeout=60, capture_output=True, text=True, check=False)
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+            self.assertEqual(os.listdir(above), [])
+        found = os.listdir(kernels)
+        self.assertTrue(found, "the kernels are kept")
+        lock = os.open(kernels, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.assertEqual([file for file in os.listdir(kernels) if file.startswith("tempfile_")], [])
+        except BlockingIOError:
+            pass  # another cluster is up, and sweeps when it goes
+        finally:
+            os.close(lock)
 
     def test_a_hung_program_is_restarted(self):
         name = self.up("--no-netns")

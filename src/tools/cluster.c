@@ -80,6 +80,8 @@ void cluster_describe(struct cluster *cluster, const char *name)
 	format(cluster->dir, sizeof cluster->dir, "%s/%s", root, name);
 	format(cluster->data, sizeof cluster->data, "/var/tmp/fractos-%u-%s", (unsigned)geteuid(),
 		   name);
+	format(cluster->cache, sizeof cluster->cache, "/var/tmp/fractos-%u/kernels",
+		   (unsigned)geteuid());
 	cluster->own_data = true;
 	cluster->netns = geteuid() == 0;
 	cluster->respawn = true;
@@ -134,9 +136,7 @@ static bool choose_addresses(struct cluster *cluster)
 	return ok;
 }
 
-/* A directory that nobody else can have prepared for us: made now, or ours without the `forbidden`
- * modes; 0: whatever is there. */
-static bool make_dir(const char *path, mode_t forbidden)
+bool make_dir(const char *path, mode_t forbidden)
 {
 	struct stat st;
 	if (mkdir(path, 0700) == 0)
@@ -387,6 +387,9 @@ void program_argv(const struct cluster *cluster, const struct program *program,
 		argv[n++] = "files";
 		argv[n++] = "--size";
 		argv[n++] = "134217728";
+	} else if (!strcmp(program->name, "gpu")) {
+		argv[n++] = "--cache";
+		argv[n++] = cluster->cache;
 	}
 	argv[n] = NULL;
 }

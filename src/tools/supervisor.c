@@ -615,10 +615,14 @@ int supervise(struct cluster *cluster, int report)
 		say(&s, "failed: the cluster could not be set up");
 		return 1;
 	}
-	if (!cluster_create(cluster) || (s.control = open_control(cluster)) < 0 ||
+	int cache = -1;
+	if (!cluster_create(cluster) || (cache = cache_open(cluster)) < 0 ||
+		(s.control = open_control(cluster)) < 0 ||
 		(cluster->netns && !network_create(cluster, &s.network))) {
 		say(&s, "failed: the cluster could not be set up");
 		cluster_remove(cluster);
+		if (cache >= 0)
+			cache_close(cache);
 		return 1;
 	}
 	for (unsigned i = 0; i < program_count; i++)
@@ -628,6 +632,7 @@ int supervise(struct cluster *cluster, int report)
 		turn(&s);
 	}
 	stop_all(&s);
+	cache_close(cache);
 	cluster_remove(cluster);
 	answer_waiting(&s, -2, "ok");
 	return s.why[0] ? 1 : 0;

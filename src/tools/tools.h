@@ -25,12 +25,13 @@ struct node {
 
 struct cluster {
 	char name[NAME_LEN];
-	char dir[PATH_LEN];  /* run-time files: the cluster file, sockets, recorders, logs */
-	char data[PATH_LEN]; /* volumes and metadata */
-	bool own_data;       /* data is ours to remove at the end */
-	bool netns;          /* every node has a network namespace */
-	uint64_t rate;       /* bit/s of every node's link; 0: not shaped */
-	bool respawn;        /* programs that die are started again */
+	char dir[PATH_LEN];   /* run-time files: the cluster file, sockets, recorders, logs */
+	char data[PATH_LEN];  /* volumes and metadata */
+	char cache[PATH_LEN]; /* compiled GPU kernels, of all clusters of this user; it stays */
+	bool own_data;        /* data is ours to remove at the end */
+	bool netns;           /* every node has a network namespace */
+	uint64_t rate;        /* bit/s of every node's link; 0: not shaped */
+	bool respawn;         /* programs that die are started again */
 	struct node nodes[NODES_MAX];
 	unsigned node_count;
 };
@@ -42,6 +43,13 @@ void cluster_describe(struct cluster *cluster, const char *name);
 int cluster_lock(const struct cluster *cluster);
 /* Chooses addresses and free ports, makes the directories, key and cluster file. Says why not. */
 bool cluster_create(struct cluster *cluster);
+/* A directory that nobody else can have prepared for us: made now, or ours without the `forbidden`
+ * modes; 0: whatever is there. Says why not. */
+bool make_dir(const char *path, mode_t forbidden);
+/* Makes the cache and holds it while the descriptor is open; -1 after saying why not. */
+int cache_open(const struct cluster *cluster);
+/* Lets it go; who is the last one removes what is only rubbish in it. */
+void cache_close(int fd);
 /* Removes every file of it. */
 void cluster_remove(const struct cluster *cluster);
 /* Reads a running cluster's file. Silent; false: there is none. */
