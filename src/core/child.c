@@ -171,6 +171,7 @@ unsigned core_children_tell(struct core *core, struct session *session, unsigned
 	while (portion > 0 && (object = LIST_FIRST(&session->gone, struct object, of_maker)) != NULL) {
 		struct wire_message_child_gone *message =
 			core_session_send(core, session, WIRE_MESSAGE_TYPE_CHILD_GONE, sizeof *message);
+		CORE_COVER(core, child_told);
 		message->serial = object->serial;
 		message->index = core_table_index(object->handle);
 		core_object_disown(object);
@@ -276,6 +277,7 @@ static void made(struct core *core, struct session *session, struct lending *len
 	}
 	core_complete(core, &lending->caller, status);
 	let_go(core, lending);
+	CORE_COVER(core, child_taken_back);
 	core_session_cleanup(core, session, &lending->cleanup, CLEANUP_TAKE_BACK);
 }
 
@@ -295,6 +297,7 @@ void core_receive_child_done(struct core *core, struct session *session, const u
 		core_lending_end(core, lending, FOS_GONE_NOT);
 		return;
 	}
+	CORE_COVER(core, child_lent);
 	lending->ref.serial = message->serial;
 	lending->ref.index = message->index;
 	made(core, session, lending);

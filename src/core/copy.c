@@ -401,6 +401,7 @@ static fos_status start_there(struct core *core, struct copy *copy, const struct
 	struct ask *ask = core_alloc(core, sizeof *ask);
 	if (ask == NULL)
 		return FOS_QUOTA;
+	CORE_COVER(core, copy_ask);
 	*ask = (struct ask){.copy = copy->id,
 						.on_error = core_value_hold(request->inherited.on_error),
 						.trace = request->inherited.trace,

@@ -28,6 +28,7 @@ static void stop_source(struct core *core, struct session *session, uint64_t str
 {
 	if (session->ending)
 		return;
+	CORE_COVER(core, copy_stop);
 	struct wire_message_data_stop *message =
 		core_session_send(core, session, WIRE_MESSAGE_TYPE_DATA_STOP, sizeof *message);
 	message->stream = stream;
@@ -125,6 +126,7 @@ static fos_status accept(struct core *core, struct session *session,
 							.total = message->total,
 							.landing = *landing,
 							.begin = core->now};
+	CORE_COVER(core, copy_begin);
 	core_landing_hold(&in->landing);
 	list_push(bucket_of(core, session, in->stream), &in->hash);
 	list_push(&object->memory.incoming, &in->of_dst);
@@ -199,6 +201,7 @@ void core_receive_data(struct core *core, struct session *session, const uint8_t
 	place(core, in, message);
 	if (!all)
 		return;
+	CORE_COVER(core, copy_landed);
 	core_copy_span(core, &in->landing, in->begin, in->total, in->dst);
 	conclude(core, in, FOS_OK);
 }

@@ -153,10 +153,12 @@ fos_status core_outgoing_start(struct core *core, const struct outgoing *want)
 	core_timer_init(&out->timer, TIMER_OUTGOING);
 	core_timer_start(core, &out->timer, out->landing.end);
 	if (to != NULL) {
+		CORE_COVER(core, copy_there);
 		list_push(&to->outgoing, &out->of_session);
 		list_push(&to->turns, &out->turn);
 		core_session_dirty(core, to);
 	} else {
+		CORE_COVER(core, copy_here);
 		list_push(&dst->memory.writers, &out->of_dst);
 		move_slice(core, out);
 	}
@@ -231,6 +233,7 @@ static void fill(const struct outgoing *out, struct wire_message_data *message)
 /* Tells the destination that nothing more comes, and why. */
 static void send_abort(struct core *core, struct outgoing *out)
 {
+	CORE_COVER(core, copy_abort);
 	struct plan plan;
 	fos_status status = core_plan(core, NULL, NULL, &plan);
 	BASE_ASSERT(status == FOS_OK);
@@ -342,10 +345,12 @@ void core_outgoing_end(struct core *core, struct outgoing *out, fos_status statu
 		return;
 	bool begun = out->to != NULL && out->sent > 0;
 	if (begun && out->sent == out->length) {
+		CORE_COVER(core, copy_sent);
 		/* All of it is on its way; only the slices under way still read the source. */
 		unlink_objects(out);
 		return;
 	}
+	CORE_COVER(core, copy_end);
 	list_remove(&out->turn);
 	if (begun) {
 		out->stop = (uint8_t)status;

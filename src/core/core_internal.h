@@ -12,6 +12,7 @@
 #include "base/base.h"
 #include "base/list.h"
 #include "core/core.h"
+#include "core/cover.h"
 #include "core/limits.h"
 #include "core/plant.h"
 #include "wire/wire.h"
@@ -638,6 +639,7 @@ struct core {
 	struct registry registry;
 	uint32_t process_count, session_count;
 	struct fos_counters counters;
+	uint64_t cover[COVER_COUNT];
 	struct output_chunk *output_first, *output_last, *output_read;
 	uint32_t output_position;
 	struct output_chunk *bytes_first, *bytes_last;

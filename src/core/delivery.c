@@ -237,6 +237,7 @@ void core_delivery_finish(struct core *core, struct delivery *delivery, fos_stat
 void core_delivery_fail(struct core *core, struct delivery *delivery, struct account *account,
 						fos_status status, const char *detail, size_t detail_len)
 {
+	CORE_COVER(core, delivery_fail);
 	struct notice notice = {.account = account,
 							.on_error = delivery->on_error,
 							.trace = delivery->trace,
@@ -292,9 +293,13 @@ void core_call_continue(struct core *core, struct caller *caller, const uint8_t 
 	}
 	fos_status status = call->cap != 0 ? go_on(core, process, delivery, call) : FOS_INVALID;
 	core_complete(core, caller, status);
-	if (status == FOS_OK)
+	if (status == FOS_OK) {
+		CORE_COVER(core, delivery_continue);
 		core_delivery_finish(core, delivery, FOS_OK);
-	else if (call->fail_if_refused)
+		return;
+	}
+	CORE_COVER(core, delivery_refused);
+	if (call->fail_if_refused)
 		core_delivery_fail(core, delivery, &process->account, status, NULL, 0);
 }
 
@@ -319,6 +324,8 @@ void core_call_finish(struct core *core, struct caller *caller, const uint8_t *b
 	const struct wire_call_finish *call = (const void *)bytes;
 	struct delivery *delivery = core_delivery_find(caller->channel->process, call->delivery);
 	core_complete(core, caller, delivery != NULL ? FOS_OK : FOS_INVALID);
-	if (delivery != NULL)
-		core_delivery_finish(core, delivery, FOS_OK);
+	if (delivery == NULL)
+		return;
+	CORE_COVER(core, delivery_finish);
+	core_delivery_finish(core, delivery, FOS_OK);
 }

@@ -115,6 +115,7 @@ static fos_status wait_here(struct core *core, struct invocation *inv, struct ob
 		settle_waiter(core, waiter);
 		return FOS_QUOTA;
 	}
+	CORE_COVER(core, inv_wait);
 	kept->waiter = waiter;
 	list_push(&waiter->invocations, &kept->link);
 	core_invocation_wait(core, kept);
@@ -132,6 +133,7 @@ static fos_status bounce(struct core *core, struct invocation *inv, struct objec
 		return FOS_QUOTA;
 	waiter->count++;
 	settle_waiter(core, waiter);
+	CORE_COVER(core, inbox_bounce);
 	core->counters.bounces++;
 	struct wire_message_bounce *message =
 		core_session_send(core, session, WIRE_MESSAGE_TYPE_BOUNCE,
@@ -175,6 +177,7 @@ fos_status core_arrive(struct core *core, struct invocation *inv, struct object 
 				core_value_release(core, again.on_error);
 			}
 		}
+		CORE_COVER(core, inbox_retry);
 		use_granted(core, waiter, inv->more);
 		fos_status status = core_deliver(core, inv, object);
 		if (status == FOS_OK)
@@ -183,8 +186,10 @@ fos_status core_arrive(struct core *core, struct invocation *inv, struct object 
 			core_process_wake(core, channel->process);
 		return status;
 	}
-	if (waiter == NULL && list_empty(&channel->turns) && has_place(core, channel))
+	if (waiter == NULL && list_empty(&channel->turns) && has_place(core, channel)) {
+		CORE_COVER(core, inv_deliver);
 		return core_deliver(core, inv, object);
+	}
 	return session == NULL ? wait_here(core, inv, object, waiter)
 						   : bounce(core, inv, object, waiter, session);
 }
@@ -219,6 +224,7 @@ static void send_room(struct core *core, struct session *session, const struct o
 static void grant(struct core *core, struct waiter *waiter)
 {
 	struct channel *channel = waiter->object->request.channel;
+	CORE_COVER(core, inbox_grant);
 	waiter->granted++;
 	channel->reserved++;
 	channel->process->reserved++;
@@ -273,6 +279,7 @@ void core_inbox_object_end(struct core *core, struct object *object)
 	while ((waiter = LIST_FIRST(&object->request.waiters, struct waiter, of_object)) != NULL) {
 		if (waiter->session != NULL) {
 			uint32_t asked = waiter->count - BASE_MIN(waiter->count, waiter->granted);
+			CORE_COVER(core, inbox_refuse);
 			if (asked > 0)
 				send_room(core, waiter->session, object, asked);
 			free_waiter(core, waiter);
@@ -307,6 +314,7 @@ static void room_returned(struct core *core, struct session *session,
 		return;
 	uint32_t count = BASE_MIN(room->count, BASE_MIN(waiter->granted, waiter->count));
 	struct channel *channel = object->request.channel;
+	CORE_COVER(core, inbox_return);
 	waiter->granted -= count;
 	waiter->count -= count;
 	channel->reserved -= count;

@@ -264,3 +264,9 @@ bool core_inspect_process(const struct core *core, uint32_t serial, struct core_
 	count_deliveries(process, out);
 	return true;
 }
+
+const uint64_t *core_inspect_cover(const struct core *core, unsigned *count)
+{
+	*count = COVER_COUNT;
+	return core->cover;
+}

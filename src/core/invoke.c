@@ -161,6 +161,7 @@ void core_invocation_free(struct core *core, struct invocation *inv)
 
 void core_invocation_fail(struct core *core, struct invocation *inv, fos_status status)
 {
+	CORE_COVER(core, inv_fail);
 	/* Its notice takes its room. */
 	struct value *on_error = core_value_hold(inv->on_error);
 	struct notice notice = {.account = inv->account,
@@ -178,6 +179,7 @@ void core_invocation_fail(struct core *core, struct invocation *inv, fos_status 
 
 void core_invocation_expired(struct core *core, struct invocation *inv)
 {
+	CORE_COVER(core, inv_expire);
 	core->counters.parked_expired++;
 	core_invocation_fail(core, inv, FOS_BUSY);
 }

@@ -119,6 +119,10 @@ fos_status core_object_child(struct core *core, struct object *parent, const str
 	else
 		copy_request(child, parent);
 	charge(child, process, session);
+	if (process != NULL)
+		CORE_COVER(core, child_here);
+	else
+		CORE_COVER(core, child_there);
 	if (tracked)
 		status = core_tracked_object(core, child);
 	if (parent->tracked != NULL)
@@ -237,6 +241,7 @@ void core_object_kill(struct core *core, struct object *object, enum fos_gone wh
 {
 	if (object->dead)
 		return;
+	CORE_COVER(core, object_kill);
 	struct object *first = NULL, **last = &first;
 	for (struct object *at = object; at != NULL; at = PLANTED(kill_one) ? NULL : walk(object, at)) {
 		if (at->dead)
@@ -320,6 +325,7 @@ void core_object_settle(struct core *core, struct object *object)
 		if (!list_empty(&object->revokings))
 			core_revokings_settle(core, object);
 		if (is_over(object)) {
+			CORE_COVER(core, object_free);
 			list_remove(&object->of_parent);
 			core_table_remove(&core->objects, object->handle);
 			core_free(core, object, sizeof *object);

@@ -17,6 +17,7 @@ fos_status core_once_reserve(struct core *core, struct object *object, uint64_t 
 	if (channel->once == core->config.limits.once ||
 		!core_space_fits(core, process, ONCE_SLOTS, ONCE_BYTES))
 		return FOS_QUOTA;
+	CORE_COVER(core, once_reserve);
 	channel->once++;
 	process->usage.once++;
 	process->once_living++;
@@ -74,6 +75,8 @@ static void consume(struct core *core, struct invocation *inv, struct object *ob
 	give_space_back(base);
 	if (inv == NULL || core_deliver(core, inv, object) != FOS_OK)
 		deliver_exception(core, object, &why);
+	if (inv != NULL && inv->bundle != NULL)
+		CORE_COVER(core, once_quota);
 	if (!PLANTED(once_twice))
 		core_object_kill(core, base, FOS_GONE_REVOKED);
 	core_object_unpin(core, base);
@@ -82,6 +85,7 @@ static void consume(struct core *core, struct invocation *inv, struct object *ob
 fos_status core_once_arrive(struct core *core, struct invocation *inv, struct object *object)
 {
 	struct object *base = object;
+	CORE_COVER(core, once_arrive);
 	while (base->parent != NULL)
 		base = base->parent;
 	consume(core, inv, object, base, FOS_QUOTA, object->process);
@@ -91,6 +95,7 @@ fos_status core_once_arrive(struct core *core, struct invocation *inv, struct ob
 
 void core_once_expired(struct core *core, struct object *object)
 {
+	CORE_COVER(core, once_expire);
 	core->counters.once_expired++;
 	if (PLANTED(once_lost))
 		return;

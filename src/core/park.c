@@ -41,7 +41,7 @@ static struct park *add_park(struct core *core, struct session *session,
 /* What waits for a credit to be sent to the same target came before all that will be appended, so
  * it must not stay where a later one's retry could overtake it. Only a session without credits has
  * such a queue. */
-static void gather(struct park *park, enum wire_class class)
+static void gather(struct core *core, struct park *park, enum wire_class class)
 {
 	struct list *queue = &park->session->classes[class].queue;
 	for (struct list *at = queue->next, *next; at != queue; at = next) {
@@ -50,6 +50,7 @@ static void gather(struct park *park, enum wire_class class)
 		if (inv->retry || inv->target.serial != park->target.serial ||
 			inv->target.index != park->target.index)
 			continue;
+		CORE_COVER(core, inv_gather);
 		list_remove(at);
 		inv->park = park;
 		list_push(&park->fresh, at);
@@ -70,6 +71,7 @@ static void enter(struct core *core, struct park *park, struct list *end, struct
 
 void core_park_append(struct core *core, struct park *park, struct invocation *inv)
 {
+	CORE_COVER(core, inv_append);
 	enter(core, park, &park->fresh, inv);
 }
 
@@ -114,9 +116,10 @@ void core_receive_bounce(struct core *core, struct session *session, const uint8
 	struct park *park = core_park_find(core, session, &inv->target);
 	if (park == NULL) {
 		park = add_park(core, session, &inv->target);
-		gather(park, WIRE_CLASS_INVOKE);
-		gather(park, WIRE_CLASS_ERROR);
+		gather(core, park, WIRE_CLASS_INVOKE);
+		gather(core, park, WIRE_CLASS_ERROR);
 	}
+	CORE_COVER(core, inv_park);
 	park->owed++;
 	enter(core, park, &park->bounced, inv);
 	if (inv->exception != NULL && !core_may_wait(core, inv)) {
@@ -129,6 +132,7 @@ void core_receive_bounce(struct core *core, struct session *session, const uint8
 static void retry(struct core *core, struct park *park)
 {
 	struct session *session = park->session;
+	CORE_COVER(core, inv_retry);
 	struct list *from = list_empty(&park->bounced) ? &park->fresh : &park->bounced;
 	struct invocation *inv = LIST_FIRST(from, struct invocation, link);
 	list_remove(&inv->link);
@@ -156,6 +160,7 @@ static void return_room(struct core *core, struct session *session, const struct
 
 void core_park_unused(struct core *core, const struct invocation *inv)
 {
+	CORE_COVER(core, inv_unused);
 	struct session *session;
 	if (core_session_to(core, &inv->target, &session) != FOS_OK)
 		return;

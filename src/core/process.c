@@ -205,8 +205,9 @@ static void end_askings(struct core *core, struct process *process, const struct
 
 /* That the Process let go of the delivery does not mean that its device did: whoever drains waits
  * for the Process's exit. What stays is charged to it as an object. */
-static void leave_unfinished(struct process *process, struct object *object)
+static void leave_unfinished(struct core *core, struct process *process, struct object *object)
 {
+	CORE_COVER(core, delivery_left);
 	object->remains++;
 	core_object_opened(object, 1);
 	if (!list_empty(&object->of_remains))
@@ -226,7 +227,7 @@ static void end_channel(struct core *core, struct channel *channel, struct accou
 						 FOS_GONE_MAKER);
 	struct delivery *delivery;
 	while ((delivery = LIST_FIRST(&channel->deliveries, struct delivery, of_channel)) != NULL) {
-		leave_unfinished(process, delivery->object);
+		leave_unfinished(core, process, delivery->object);
 		core_delivery_fail(core, delivery, account, FOS_PEER_LOST, detail, sizeof detail - 1);
 	}
 	list_remove(&channel->ready);
@@ -316,6 +317,7 @@ void core_process_free(struct core *core, uint32_t serial)
 	struct object *object;
 	while ((object = LIST_FIRST(&process->remains, struct object, of_remains)) != NULL) {
 		list_remove(&object->of_remains);
+		CORE_COVER(core, remains_free);
 		core_object_closed(object, object->remains);
 		object->remains = 0;
 		core_object_settle(core, object);

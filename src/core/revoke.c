@@ -125,6 +125,9 @@ static fos_status revoke(struct core *core, const struct revoking *want, bool *w
 		if (status != FOS_OK)
 			return status;
 		*waits = true;
+		CORE_COVER(core, revoke_wait);
+	} else {
+		CORE_COVER(core, revoke_now);
 	}
 	object->pins++;
 	/* The answer tells its maker's Controller. */
@@ -140,8 +143,10 @@ void core_revokings_settle(struct core *core, struct object *object)
 	for (struct list *at = object->revokings.next, *next; at != &object->revokings; at = next) {
 		struct revoking *revoking = BASE_CONTAINER(at, struct revoking, of_object);
 		next = at->next;
-		if (is_quiet(object, revoking->drain))
-			core_revoking_end(core, revoking, FOS_OK);
+		if (!is_quiet(object, revoking->drain))
+			continue;
+		CORE_COVER(core, revoke_settle);
+		core_revoking_end(core, revoking, FOS_OK);
 	}
 }
 
@@ -180,6 +185,7 @@ static fos_status ask_owner(struct core *core, const struct revoking *want)
 		status = keep(core, want, &revoking);
 	if (status != FOS_OK)
 		return status;
+	CORE_COVER(core, revoke_ask);
 	revoking->asked.kind = ASKED_REVOKE;
 	revoking->asked.number = core_table_add(core, &core->calls, &revoking->asked);
 	if (revoking->asked.number == 0) {
@@ -262,8 +268,11 @@ void core_revokings_session_end(struct core *core, struct session *session)
 {
 	fos_status status = session->rebooted ? FOS_STALE : FOS_OUTCOME_UNKNOWN;
 	struct revoking *revoking;
-	while ((revoking = LIST_FIRST(&session->asked_revokings, struct revoking, of_session)) != NULL)
+	while ((revoking = LIST_FIRST(&session->asked_revokings, struct revoking, of_session)) !=
+		   NULL) {
+		CORE_COVER(core, revoke_lost);
 		PLANTED(revoke_hangs) ? forget(core, revoking) : core_revoking_end(core, revoking, status);
+	}
 	while ((revoking = LIST_FIRST(&session->revokings, struct revoking, of_asker)) != NULL)
 		forget(core, revoking);
 }

@@ -49,6 +49,7 @@ void core_session_break(struct core *core, struct session *session, const char *
 	if (session->ending)
 		return;
 	session->ending = true;
+	CORE_COVER(core, session_break);
 	struct core_output *out = core_output_add(core, CORE_END_SESSION);
 	out->node = session->node;
 	out->reason = reason;
@@ -137,6 +138,7 @@ void core_session_post(struct core *core, struct session *session, struct invoca
 	/* INVOKE and ERROR have one layout. */
 	struct wire_message_invoke *message =
 		core_session_send(core, session, type, sizeof *message + detail + plan->size);
+	CORE_COVER(core, inv_post);
 	inv->order = session->order++;
 	message->epoch = inv->target.epoch;
 	message->serial = inv->target.serial;
@@ -172,8 +174,10 @@ static void send_queued(struct core *core, struct session *session, struct invoc
 	status = core_tracked_set_out(core, session, &plan);
 	if (status == FOS_OK)
 		core_session_post(core, session, inv, &plan);
-	else
+	else {
+		CORE_COVER(core, inv_unsent);
 		core_invocation_fail(core, inv, status);
+	}
 }
 
 void core_session_invoke(struct core *core, struct session *session, struct invocation *inv)
@@ -182,6 +186,7 @@ void core_session_invoke(struct core *core, struct session *session, struct invo
 		send_queued(core, session, inv);
 		return;
 	}
+	CORE_COVER(core, inv_queue);
 	list_push(&session->classes[class_of(inv)].queue, &inv->link);
 	core_invocation_wait(core, inv);
 }
@@ -192,8 +197,11 @@ static void send_invocations(struct core *core, struct session *session, enum wi
 {
 	struct session_class *class = &session->classes[number];
 	struct invocation *inv;
-	while (class->credits > 0 && (inv = LIST_FIRST(&class->queue, struct invocation, link)) != NULL)
+	while (class->credits > 0 &&
+		   (inv = LIST_FIRST(&class->queue, struct invocation, link)) != NULL) {
+		CORE_COVER(core, inv_unqueue);
 		send_queued(core, session, inv);
+	}
 }
 
 static void send_copies(struct core *core, struct session *session)
@@ -279,9 +287,11 @@ void core_session_run(struct core *core, struct session *session)
 	if (session->tell_registry && session->classes[WIRE_CLASS_REFERENCE].credits > 0)
 		core_registry_tell(core, session);
 	send_copies(core, session);
-	if (must_return_credits(session))
+	if (must_return_credits(session)) {
+		CORE_COVER(core, credit_alone);
 		core_session_send(core, session, WIRE_MESSAGE_TYPE_CREDIT,
 						  sizeof(struct wire_message_credit));
+	}
 }
 
 /* ------------------------------------------------------------------ receiving */
@@ -295,6 +305,7 @@ static void invocations_handled(struct core *core, struct session_class *class, 
 		struct invocation *inv = LIST_FIRST(&class->flight, struct invocation, link);
 		if (inv == NULL)
 			return;
+		CORE_COVER(core, inv_handled);
 		core_invocation_free(core, inv);
 	}
 }
@@ -507,7 +518,10 @@ void core_session_up(struct core *core, uint32_t node, uint64_t epoch)
 		core_session_find(core, node)->epoch = epoch;
 		return;
 	}
+	if (core_session_find(core, node) != NULL)
+		CORE_COVER(core, session_replace);
 	core_session_gone(core, node);
+	CORE_COVER(core, session_up);
 	if (core->session_count == core->config.limits.sessions) {
 		refuse(core, node, "too many sessions");
 		return;
@@ -543,6 +557,7 @@ void core_session_gone(struct core *core, uint32_t node)
 		return;
 	/* From now on nothing is sent to it, whatever its end sets free. */
 	session->ending = true;
+	CORE_COVER(core, session_gone);
 	list_remove(&session->hash);
 	list_remove(&session->all);
 	list_remove(&session->dirty);

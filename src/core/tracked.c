@@ -364,14 +364,16 @@ static void look_as_holder(struct core *core, struct tracked *tracked)
 	bool needed = is_needed(tracked);
 	switch (tracked->state) {
 	case TRACKED_IDLE:
-		if (needed && !tracked->lost && !tracked->over)
+		if (needed && !tracked->lost && !tracked->over) {
+			CORE_COVER(core, hold_queue);
 			enqueue(core, tracked, TRACKED_HOLD_QUEUED);
-		else
+		} else
 			pay(core, tracked, tracked->over ? known_dead : not_kept);
 		break;
 	case TRACKED_HOLD_QUEUED:
 		if (needed)
 			break;
+		CORE_COVER(core, hold_drop);
 		dequeue(tracked, TRACKED_IDLE);
 		pay(core, tracked, not_kept);
 		break;
@@ -383,13 +385,17 @@ static void look_as_holder(struct core *core, struct tracked *tracked)
 		break;
 	case TRACKED_REGISTERED:
 		pay(core, tracked, tracked->number);
-		if (!needed)
-			enqueue(core, tracked, TRACKED_RELEASE_QUEUED);
+		if (needed)
+			break;
+		CORE_COVER(core, release_queue);
+		enqueue(core, tracked, TRACKED_RELEASE_QUEUED);
 		break;
 	case TRACKED_RELEASE_QUEUED:
 		pay(core, tracked, tracked->number);
-		if (needed)
-			dequeue(tracked, TRACKED_REGISTERED);
+		if (!needed)
+			break;
+		CORE_COVER(core, release_undo);
+		dequeue(tracked, TRACKED_REGISTERED);
 		break;
 	}
 }
@@ -403,6 +409,7 @@ static void send_reference(struct core *core, struct session *session, struct tr
 	message->epoch = tracked->ref.epoch;
 	message->serial = tracked->ref.serial;
 	message->index = tracked->ref.index;
+	core->cover[hold ? COVER_hold_sent : COVER_release_sent]++;
 	dequeue(tracked, hold ? TRACKED_HOLD_SENT : TRACKED_IDLE);
 	core_tracked_touch(tracked);
 }
@@ -418,6 +425,7 @@ void core_tracked_session_run(struct core *core, struct session *session)
 /* No use of it goes on; its slots are to be closed. */
 static void lose(struct tracked *tracked)
 {
+	CORE_COVER(tracked->core, tracked_lost);
 	tracked->lost = true;
 	dequeue(tracked, TRACKED_IDLE);
 	core_tracked_touch(tracked);
@@ -434,9 +442,11 @@ void core_receive_held(struct core *core, struct session *session, const uint8_t
 	}
 	tracked->state = TRACKED_IDLE;
 	if (message->status == FOS_OK) {
+		CORE_COVER(core, held);
 		tracked->state = TRACKED_REGISTERED;
 		tracked->number = message->number;
 	} else if (message->status == FOS_REVOKED) {
+		CORE_COVER(core, held_dead);
 		tracked->over = true;
 	} else {
 		lose(tracked);
@@ -622,6 +632,7 @@ static void look_as_maker(struct core *core, struct tracked *tracked)
 	tracked->armed |= is_had(tracked);
 	if (is_needed(tracked) || tracked->none < tracked->passed || !may_fire(tracked))
 		return;
+	CORE_COVER(core, fired_maker);
 	tracked->fired = true;
 	core_lending_kill(core, &tracked->ref);
 }
@@ -639,6 +650,7 @@ static void look_as_owner(struct core *core, struct tracked *tracked)
 	tracked->armed |= elsewhere || is_had(tracked);
 	if (!none || !may_fire(tracked))
 		return;
+	CORE_COVER(core, fired_owner);
 	tracked->fired = true;
 	core_object_kill(core, tracked->object, FOS_GONE_REVOKED);
 }

@@ -152,6 +152,7 @@ static void conclude(struct core *core, struct monitor *monitor, bool known)
 
 void core_monitor_fire(struct core *core, struct monitor *monitor, enum fos_gone gone)
 {
+	CORE_COVER(core, watch_fire);
 	answer(core, &monitor->caller, status_of(gone), gone);
 	if (PLANTED(monitor_twice))
 		answer(core, &monitor->caller, status_of(gone), gone);
@@ -160,6 +161,7 @@ void core_monitor_fire(struct core *core, struct monitor *monitor, enum fos_gone
 
 static void cancel(struct core *core, struct monitor *monitor)
 {
+	CORE_COVER(core, watch_cancel);
 	answer(core, &monitor->caller, FOS_CANCELLED, FOS_GONE_NOT);
 	conclude(core, monitor, true);
 }
@@ -224,6 +226,7 @@ static fos_status watch_here(struct core *core, struct monitor *monitor, enum fo
 		*gone = why_gone(core, &monitor->ref);
 		return FOS_OK;
 	}
+	CORE_COVER(core, watch_here);
 	monitor->watcher = add_watcher(core, object, NULL, 0, monitor->id);
 	return monitor->watcher != NULL ? FOS_OK : FOS_QUOTA;
 }
@@ -239,6 +242,7 @@ static fos_status watch_there(struct core *core, struct monitor *monitor, enum f
 	status = core_presence(core, monitor->process, session);
 	if (status != FOS_OK)
 		return status;
+	CORE_COVER(core, watch_there);
 	monitor->session = session;
 	list_push(&session->monitors, &monitor->of_session);
 	core_session_cleanup(core, session, &monitor->cleanup, CLEANUP_WATCH);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/cover.h"
 #include "sim/sim.h"
 
 enum { CALLS = 32, MESSAGES = 32, EVENTS = 16, OUTPUTS = 16 };
@@ -13,6 +14,7 @@ static struct {
 	uint64_t outputs[OUTPUTS];
 	uint64_t statuses[CALLS][FOS_STATUS_COUNT];
 	uint64_t exceptions[FOS_STATUS_COUNT];
+	uint64_t transitions[COVER_COUNT];
 	struct fos_counters counters;
 } cover;
 
@@ -50,6 +52,10 @@ void cover_core(const struct core *core)
 	for (unsigned i = 0; i < BASE_COUNT(sum); i++)
 		sum[i] += add[i];
 	memcpy(&cover.counters, sum, sizeof sum);
+	unsigned count;
+	const uint64_t *transitions = core_inspect_cover(core, &count);
+	for (unsigned i = 0; i < count; i++)
+		cover.transitions[i] += transitions[i];
 }
 
 size_t cover_size(void)
@@ -78,9 +84,9 @@ static unsigned never;
 static void line(const char *what, const char *name, uint64_t count)
 {
 	if (count > 0) {
-		printf("  %-10s %-34s %14llu\n", what, name, (unsigned long long)count);
+		printf("  %-10s %-44s %14llu\n", what, name, (unsigned long long)count);
 	} else {
-		printf("  %-10s %-34s          never\n", what, name);
+		printf("  %-10s %-44s          never\n", what, name);
 		never++;
 	}
 }
@@ -134,6 +140,9 @@ void cover_print(void)
 #undef SIM_LINE
 #define SIM_LINE(name, text) line("counter", #name, cover.counters.name);
 	FOS_COUNTER_TABLE(SIM_LINE)
+#undef SIM_LINE
+#define SIM_LINE(name, table, text) line(table, text, cover.transitions[COVER_##name]);
+	CORE_COVER_TABLE(SIM_LINE)
 #undef SIM_LINE
 	for (unsigned i = 1; i < FOS_STATUS_COUNT; i++) {
 		if (cover.exceptions[i] > 0)

@@ -383,6 +383,23 @@ static void do_share(struct world *world, struct process *process)
 	go(&call);
 }
 
+/* More at once than there are credits: what is beyond waits in the session's queue. */
+static void do_burst(struct world *world, struct process *process)
+{
+	if (sim_draw(world, 16) != 0)
+		return;
+	BEGIN(call, world, process, REQUEST_INVOKE, request_invoke, .cap = 0);
+	struct wire_call_request_invoke *fixed = (void *)call.fixed;
+	fixed->cap = pick_kind(&call, WANT_REQUEST)->cap;
+	call.args = true;
+	for (unsigned i = 0; i < 300 && process->alive; i++) {
+		call.range_count = 0;
+		fixed->trace = fresh_trace(world);
+		tag(&call, fixed->cap);
+		go(&call);
+	}
+}
+
 static void do_continue(struct world *world, struct process *process)
 {
 	BEGIN(call, world, process, CONTINUE, continue, .cap = 0);
@@ -464,7 +481,7 @@ static void do_create(struct world *world, struct process *process)
 
 static void do_memory(struct world *world, struct process *process)
 {
-	uint64_t length = 1 + sim_draw(world, sim_draw(world, 8) == 0 ? 12000 : 700);
+	uint64_t length = 1 + sim_draw(world, sim_draw(world, 3) == 0 ? 12000 : 700);
 	BEGIN(call, world, process, MEMORY_CREATE, memory_create, .length = length,
 		  .offset = sim_draw(world, ARENA_BYTES - length), .rights = (uint32_t)sim_draw(world, 4));
 	struct wire_call_memory_create *fixed = (void *)call.fixed;
@@ -714,7 +731,8 @@ static void act(struct world *world, struct process *process)
 				{8, do_create},        {9, do_memory},   {4, do_diminish},     {6, do_refine},
 				{12, do_copy},         {5, do_close},    {6, do_keep},         {2, do_info},
 				{1, do_same},          {4, do_revoke},   {4, do_revtree},      {2, do_watch},
-				{2, do_watch_holders}, {2, do_registry}, {1, do_registry_set}, {1, do_null}};
+				{2, do_watch_holders}, {2, do_registry}, {1, do_registry_set}, {1, do_burst},
+				{1, do_null}};
 	static uint32_t total;
 	if (total == 0) {
 		for (unsigned i = 0; i < BASE_COUNT(acts); i++)
