@@ -90,8 +90,13 @@ void oracle_end(struct oracle *o)
 
 void oracle_violate(struct oracle *o, const char *format, ...)
 {
-	if (o->violated)
+	if (o->violated || o->blind)
 		return;
+	if (o->unsure) {
+		o->blind = true;
+		o->counts.blind++;
+		return;
+	}
 	o->violated = true;
 	int at = snprintf(o->reason, sizeof o->reason, "at %.6f s, node %u: ", (double)o->now / 1e9,
 					  o->node);
@@ -206,6 +211,8 @@ void oracle_fault(struct oracle *o, uint64_t now, enum oracle_fault fault, uint3
 				  uint32_t peer, uint64_t epoch)
 {
 	BASE_ASSERT(node < ORACLE_NODES && peer < ORACLE_NODES);
+	if (o->blind)
+		return;
 	o->now = BASE_MAX(o->now, now);
 	o->moment++;
 	o->node = node;
@@ -383,6 +390,8 @@ static void channel_gone(struct oracle *o, struct oracle_process *process, uint3
 		/* A child asked for on it will be made, and taken back. */
 		process->dead_afar +=
 			call->type == WIRE_CALL_TYPE_CAP_REVTREE || call->type == WIRE_CALL_TYPE_REQUEST_REFINE;
+		if (call->type == WIRE_CALL_TYPE_MONITOR_DELEGATE && call->waits)
+			oracle_perhaps_fired(o, call->object);
 		oracle_call_end(o, call);
 	}
 	kill_channel(o, process, channel, ORACLE_MAYBE);
@@ -466,6 +475,8 @@ bool oracle_fits(const struct oracle *o, const struct oracle_process *process, u
 void oracle_event(struct oracle *o, uint32_t node, uint64_t now, const struct core_event *event)
 {
 	BASE_ASSERT(node < ORACLE_NODES);
+	if (o->blind)
+		return;
 	o->now = now;
 	o->moment++;
 	o->node = node;
@@ -529,7 +540,7 @@ static void process_ended_by_core(struct oracle *o, uint32_t node, uint32_t seri
 
 void oracle_output(struct oracle *o, uint32_t node, const struct core_output *out)
 {
-	if (o->violated)
+	if (o->violated || o->blind)
 		return;
 	switch (out->type) {
 	case CORE_RECORD:
@@ -553,7 +564,7 @@ void oracle_output(struct oracle *o, uint32_t node, const struct core_output *ou
 
 void oracle_step_end(struct oracle *o, uint32_t node)
 {
-	if (o->violated)
+	if (o->violated || o->blind)
 		return;
 	if (o->must_end_process)
 		oracle_violate(o, "took a malformed record from %s", oracle_name(o->caller));

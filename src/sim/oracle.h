@@ -93,7 +93,8 @@ struct oracle_counts {
 	uint64_t lost;      /* invocations that a fault may explain, never delivered nor told */
 	uint64_t explained; /* completions with OUTCOME_UNKNOWN, PEER_LOST, STALE, CONTROLLER_LOST */
 	uint64_t limits;    /* completions with QUOTA, BUSY */
-	uint64_t maybes;    /* effects for which more than one outcome was possible */
+	uint64_t blind;  /* it lost sight of what was what, and looked no further: see oracle_violate */
+	uint64_t maybes; /* effects for which more than one outcome was possible */
 };
 const struct oracle_counts *oracle_counts(const struct oracle *oracle);
 

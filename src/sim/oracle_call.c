@@ -311,6 +311,7 @@ static void begin_copy(struct oracle *o, struct oracle_call *call, struct oracle
 									   .moment = o->moment,
 									   .time = o->now};
 	src->object->armed = dst->object->armed = true;
+	call->weight = (then != NULL ? then->weight : 0) + (on_error != NULL ? on_error->weight : 0);
 	oracle_copy_start(o, copying);
 	call->copying = copying;
 	call->waits = true;
@@ -717,7 +718,7 @@ static bool quota_explained(const struct oracle *o, const struct oracle_call *ca
 				call->object->node != process->node || oracle_pressed(o, call->object->node));
 	case WIRE_CALL_TYPE_REQUEST_INVOKE:
 	case WIRE_CALL_TYPE_CONTINUE:
-		if (2 * process->waiting >= limits->parked || oracle_noticed(o, process))
+		if (2 * process->waiting + 2 >= limits->parked || oracle_noticed(o, process))
 			return true;
 		if (call->made == NULL)
 			return false;
@@ -726,7 +727,7 @@ static bool quota_explained(const struct oracle *o, const struct oracle_call *ca
 				(call->made->target->process->tight_moment == o->moment ||
 				 !oracle_fits(o, call->made->target->process, FOS_CAPS_MAX, call->weight)));
 	case WIRE_CALL_TYPE_MEMORY_COPY:
-		return process->copies >= limits->copies || 2 * process->waiting >= limits->parked ||
+		return process->copies >= limits->copies || 2 * process->waiting + 2 >= limits->parked ||
 			   oracle_noticed(o, process) ||
 			   (call->copying != NULL && (oracle_copy_may(o, call->copying) & MAY(QUOTA)));
 	case WIRE_CALL_TYPE_REGISTRY_GET:
@@ -882,7 +883,7 @@ static void take_slot(struct oracle *o, struct oracle_call *call, uint64_t cap)
 	} else if (call->value == NULL) {
 		take_child(o, call, &seen);
 	}
-	if (o->violated)
+	if (oracle_over(o))
 		return;
 	check_slot(o, call, &seen, call->value);
 	oracle_slot_add(o, process, cap, call->value, false);
@@ -1078,22 +1079,8 @@ static void informed(struct oracle *o, struct oracle_call *call,
 
 /* ------------------------------------------------------------------ monitors' end */
 
-static bool names(const struct oracle_value *value, const struct oracle_thing *thing,
-				  unsigned depth)
-{
-	if (value == NULL || !value->tracked || depth > FOS_NEST_MAX + 1u)
-		return false;
-	if (value->object == thing)
-		return true;
-	const struct oracle_bundle *bundle = value->bundle;
-	for (unsigned i = 0; bundle != NULL && i < bundle->cap_count; i++) {
-		if (names(bundle->caps[i].value, thing, depth + 1))
-			return true;
-	}
-	return bundle != NULL && names(bundle->on_error, thing, depth + 1);
-}
-
-/* Who certainly holds a tracked child besides its maker's plain slots. */
+/* Who certainly holds a tracked child besides its maker. What is bound in a value is not certain:
+ * of two deliveries that look alike either may be the one that binds it. */
 static const struct oracle_process *holder_of(const struct oracle *o,
 											  const struct oracle_thing *thing)
 {
@@ -1103,8 +1090,7 @@ static const struct oracle_process *holder_of(const struct oracle *o,
 			continue;
 		for (uint32_t i = 0; i < process->cell_room; i++) {
 			const struct oracle_value *value = process->cells[i].value;
-			bool plain = value != NULL && value->object == thing && process == thing->maker;
-			if (!plain && names(value, thing, 0))
+			if (value != NULL && value->object == thing && process != thing->maker)
 				return process;
 		}
 	}

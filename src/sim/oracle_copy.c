@@ -15,11 +15,29 @@ static uint64_t start_of(const struct oracle_value *value)
 	return value->object->offset + value->offset;
 }
 
+static bool twins(const struct oracle_copying *a, const struct oracle_copying *b)
+{
+	return a->src->object->process == b->src->object->process &&
+		   a->dst->object->process == b->dst->object->process &&
+		   start_of(a->src) == start_of(b->src) && start_of(a->dst) == start_of(b->dst) &&
+		   a->src->length == b->src->length && (a->local || b->local || a->trace == b->trace);
+}
+
+static bool has_landed(const struct oracle_copying *copying)
+{
+	return copying->placed == copying->src->length;
+}
+
 void oracle_copy_start(struct oracle *o, struct oracle_copying *copying)
 {
 	list_init(&copying->all);
 	list_init(&copying->of_token);
-	list_push(&o->nodes[copying->src->object->node].copies, &copying->all);
+	struct list *all = &o->nodes[copying->src->object->node].copies;
+	for (struct list *at = all->next; at != all; at = at->next) {
+		const struct oracle_copying *other = BASE_CONTAINER(at, struct oracle_copying, all);
+		o->unsure |= !has_landed(other) && twins(copying, other);
+	}
+	list_push(all, &copying->all);
 	copying->asker->copies++;
 }
 
@@ -171,6 +189,60 @@ static struct oracle_copying *begin(struct oracle *o, uint32_t node, const struc
 	return best;
 }
 
+static void relink(struct oracle *o, struct oracle_copying *copying)
+{
+	list_remove(&copying->of_token);
+	if (copying->token != 0)
+		list_push(oracle_bucket(o->tokens, token_hash(copying->token_node, copying->token_epoch,
+													  copying->token)),
+				  &copying->of_token);
+}
+
+static void swap(struct oracle *o, struct oracle_copying *a, struct oracle_copying *b)
+{
+#define SWAP(type, field)     \
+	do {                      \
+		type kept = a->field; \
+		a->field = b->field;  \
+		b->field = kept;      \
+	} while (0)
+	count_slices(a, -1);
+	count_slices(b, -1);
+	SWAP(uint64_t, token);
+	SWAP(uint32_t, token_node);
+	SWAP(uint64_t, token_epoch);
+	SWAP(uint64_t, taken);
+	SWAP(uint64_t, placed);
+	SWAP(uint64_t, slice);
+	SWAP(uint32_t, outstanding);
+	SWAP(bool, local);
+#undef SWAP
+	count_slices(a, 1);
+	count_slices(b, 1);
+	relink(o, a);
+	relink(o, b);
+}
+
+static bool is_dead(const struct oracle *o, const struct oracle_copying *copying)
+{
+	return oracle_life(o, copying->src->object) == ORACLE_DEAD ||
+		   oracle_life(o, copying->dst->object) == ORACLE_DEAD;
+}
+
+/* It goes on through what is dead: if there is one like it that lives, it was that all the time. */
+static struct oracle_copying *living_one(struct oracle *o, struct oracle_copying *copying)
+{
+	struct list *all = &o->nodes[copying->src->object->node].copies;
+	for (struct list *at = all->next; at != all && is_dead(o, copying); at = at->next) {
+		struct oracle_copying *other = BASE_CONTAINER(at, struct oracle_copying, all);
+		if (other == copying || other->succeeded || !twins(copying, other) || is_dead(o, other))
+			continue;
+		swap(o, copying, other);
+		return other;
+	}
+	return copying;
+}
+
 static void check_memory(struct oracle *o, const struct oracle_thing *thing, const char *what)
 {
 	enum oracle_life life = oracle_life(o, thing);
@@ -199,6 +271,7 @@ static void take(struct oracle *o, uint32_t node, const struct core_output *out)
 					   oracle_name(copying->asker));
 		return;
 	}
+	copying = living_one(o, copying);
 	check_memory(o, copying->src->object, "reads");
 	oracle_count(copying->src->object, 0, 0, 1);
 	if (copying->local) {
@@ -226,6 +299,7 @@ static void place(struct oracle *o, uint32_t node, const struct core_output *out
 					   (unsigned long long)out->to.offset);
 		return;
 	}
+	copying = living_one(o, copying);
 	check_memory(o, copying->dst->object, "writes");
 	copying->placed += out->to.length;
 }
@@ -271,48 +345,6 @@ void oracle_copies_node_end(struct oracle *o, uint32_t node)
 
 /* ------------------------------------------------------------------ the end */
 
-static bool twins(const struct oracle_copying *a, const struct oracle_copying *b)
-{
-	return a->src->object->process == b->src->object->process &&
-		   a->dst->object->process == b->dst->object->process &&
-		   start_of(a->src) == start_of(b->src) && start_of(a->dst) == start_of(b->dst) &&
-		   a->src->length == b->src->length && (a->local || b->local || a->trace == b->trace);
-}
-
-static void relink(struct oracle *o, struct oracle_copying *copying)
-{
-	list_remove(&copying->of_token);
-	if (copying->token != 0)
-		list_push(oracle_bucket(o->tokens, token_hash(copying->token_node, copying->token_epoch,
-													  copying->token)),
-				  &copying->of_token);
-}
-
-static void swap(struct oracle *o, struct oracle_copying *a, struct oracle_copying *b)
-{
-#define SWAP(type, field)     \
-	do {                      \
-		type kept = a->field; \
-		a->field = b->field;  \
-		b->field = kept;      \
-	} while (0)
-	count_slices(a, -1);
-	count_slices(b, -1);
-	SWAP(uint64_t, token);
-	SWAP(uint32_t, token_node);
-	SWAP(uint64_t, token_epoch);
-	SWAP(uint64_t, taken);
-	SWAP(uint64_t, placed);
-	SWAP(uint64_t, slice);
-	SWAP(uint32_t, outstanding);
-	SWAP(bool, local);
-#undef SWAP
-	count_slices(a, 1);
-	count_slices(b, 1);
-	relink(o, a);
-	relink(o, b);
-}
-
 /* Whether it, or a twin in its place, is as far as `far` says. */
 static bool reached(struct oracle *o, struct oracle_copying *copying,
 					bool (*far)(const struct oracle_copying *))
@@ -328,11 +360,6 @@ static bool reached(struct oracle *o, struct oracle_copying *copying,
 		return true;
 	}
 	return false;
-}
-
-static bool has_landed(const struct oracle_copying *copying)
-{
-	return copying->placed == copying->src->length;
 }
 
 static bool has_left(const struct oracle_copying *copying)

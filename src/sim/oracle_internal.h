@@ -103,6 +103,7 @@ struct oracle_thing { /* an object, base or child; kept to the end of the world 
 	uint32_t revokes; /* how often its maker asked */
 	bool has_children;
 	uint32_t delegates;  /* monitor_delegate that waits */
+	bool unsure;         /* a monitor_delegate of it ended untold: it may have fired */
 	uint32_t left;       /* deliveries of its own that its Process left unfinished */
 	uint64_t seen;       /* moment of the last comparison that found it */
 	bool armed;          /* was delegated */
@@ -300,6 +301,10 @@ struct oracle {
 	struct oracle_process *caller;
 	struct oracle_process *gone; /* a Process, or one with a channel, that ends in this step */
 	uint32_t lost_peer;          /* whose session with the node ends in this step; 0: none */
+	/* Of two things that look alike but hold different capabilities one was taken for the other,
+	 * perhaps: what seems wrong from then on need not be. */
+	bool unsure;
+	bool blind; /* it was: this world is not looked at any more */
 	bool violated;
 	char reason[ORACLE_REASON_MAX];
 	uint64_t unheld; /* tracked children that fired */
@@ -311,6 +316,10 @@ struct oracle {
 
 void oracle_violate(struct oracle *o, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+static inline bool oracle_over(const struct oracle *o) /* nothing more is looked at */
+{
+	return o->violated || o->blind;
+}
 void *oracle_alloc(struct oracle *o, size_t size); /* zeroed */
 void oracle_free(struct oracle *o, void *block, size_t size);
 static inline struct list *oracle_bucket(struct list *table, uint64_t hash)
@@ -392,6 +401,8 @@ enum oracle_life oracle_life(const struct oracle *o, const struct oracle_thing *
 bool oracle_epoch_over(const struct oracle *o, const struct oracle_thing *thing);
 unsigned oracle_why(const struct oracle_thing *thing); /* bits, of its ancestors too */
 void oracle_kill(struct oracle *o, struct oracle_thing *thing, enum oracle_life life, unsigned why);
+/* A monitor_delegate of it ends without a word whether it had fired. */
+void oracle_perhaps_fired(struct oracle *o, struct oracle_thing *thing);
 void oracle_count(struct oracle_thing *thing, int open, int remains, int busy); /* and ancestors */
 void oracle_things_session_end(struct oracle *o, uint32_t owner, uint32_t peer,
 							   enum oracle_life life);

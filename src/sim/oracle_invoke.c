@@ -37,6 +37,11 @@ static uint64_t told_hash(const struct oracle_process *process, uint32_t channel
 	return base_mix64(provider_hash(process, channel, handler) + base_mix64(trace));
 }
 
+static uint64_t args_hash(const struct oracle_made *made)
+{
+	return made->args != NULL ? made->args->hash : 0;
+}
+
 /* ------------------------------------------------------------------ making */
 
 static void aim(struct oracle_thing *thing, const struct oracle_bundle *args)
@@ -85,8 +90,10 @@ struct oracle_made *oracle_made_new(struct oracle *o, enum oracle_made_kind kind
 	struct list *bucket = oracle_bucket(o->made, made->key_hash);
 	for (struct list *at = bucket->next; at != bucket; at = at->next) {
 		struct oracle_made *other = BASE_CONTAINER(at, struct oracle_made, key);
-		if (other->key_hash == made->key_hash)
-			other->ambiguous = made->ambiguous = true;
+		if (other->key_hash != made->key_hash)
+			continue;
+		other->ambiguous = made->ambiguous = true;
+		o->unsure |= args_hash(other) != args_hash(made) || other->target != made->target;
 	}
 	list_push(bucket, &made->key);
 	if (kind == ORACLE_PLAIN)
@@ -318,18 +325,23 @@ static struct oracle_made *find(struct oracle *o, const struct arrival *arrival,
 	uint64_t key = shown(provider, trace, arrival->imm_hash, arrival->imm_bytes, arrival->cap_hash,
 						 record->cap_count);
 	struct list *bucket = oracle_bucket(o->made, key);
-	struct oracle_made *dead = NULL;
+	struct oracle_made *dead = NULL, *alive = NULL;
 	for (struct list *at = bucket->next; at != bucket; at = at->next) {
 		struct oracle_made *made = BASE_CONTAINER(at, struct oracle_made, key);
 		if (made->key_hash != key || !is_provider(arrival, made->target) ||
 			!shows(arrival, made->args) ||
 			(made->kind == ORACLE_THEN && (made->after == NULL || !oracle_landed(o, made->after))))
 			continue;
-		if (oracle_life(o, made->target) != ORACLE_DEAD)
-			return made;
-		dead = made;
+		if (oracle_life(o, made->target) == ORACLE_DEAD) {
+			dead = made;
+			continue;
+		}
+		if (alive != NULL && args_hash(alive) != args_hash(made))
+			o->unsure = true;
+		if (alive == NULL)
+			alive = made;
 	}
-	return dead;
+	return alive != NULL ? alive : dead;
 }
 
 /* What was made before by the same channel through the same capability and has not come: it must
@@ -425,7 +437,7 @@ static void deliver_plain(struct oracle *o, const struct arrival *arrival)
 	consume(o, made->target);
 	made->delivered = true;
 	retire(o, made);
-	if (!o->violated)
+	if (!oracle_over(o))
 		open_it(o, arrival, made->target, made->args, made->on_error);
 }
 
@@ -495,6 +507,7 @@ static void add_others(struct oracle *o, const struct arrival *arrival,
 			return;
 		if (other->told_hash != told->told_hash || !tells_through(arrival, other))
 			continue;
+		o->unsure |= other->on_error->hash != told->on_error->hash;
 		struct oracle_value *value = next_error(other->on_error);
 		if (value != NULL && value != open->on_error)
 			open->others[open->other_count++] = oracle_hold(value);
@@ -515,7 +528,7 @@ static void tell_of(struct oracle *o, const struct arrival *arrival, struct orac
 	check_live(o, value->object);
 	consume(o, value->object);
 	struct oracle_open *open = NULL;
-	if (!o->violated)
+	if (!oracle_over(o))
 		open = open_it(o, arrival, value->object, value->bundle, next_error(value));
 	if (open != NULL)
 		add_others(o, arrival, made, open);
@@ -581,7 +594,7 @@ static bool end_once(struct oracle *o, const struct arrival *arrival)
 		if (timed_out ? thing->deadline > o->now : !thing->aimed || fits)
 			continue;
 		consume(o, thing);
-		if (!o->violated)
+		if (!oracle_over(o))
 			open_it(o, arrival, thing, NULL, NULL);
 		return true;
 	}

@@ -3,6 +3,15 @@
 #include "core/inspect.h"
 #include "sim/oracle_internal.h"
 
+static bool is_there(const struct oracle *o, const struct oracle_thing *thing)
+{
+	const struct core_view_ref ref = {thing->node, thing->index, thing->epoch, thing->serial};
+	struct core_view_object seen;
+	return !oracle_epoch_over(o, thing) &&
+		   core_inspect_object(o->config.core_of(o->config.context, thing->node), &ref, &seen) &&
+		   !seen.dead;
+}
+
 /* What was only "maybe" dead while messages were on their way is dead when all have come. */
 static void settle_things(struct oracle *o)
 {
@@ -11,6 +20,8 @@ static void settle_things(struct oracle *o)
 		for (struct list *at = all->next, *next; at != all; at = next) {
 			struct oracle_thing *thing = BASE_CONTAINER(at, struct oracle_thing, of_node);
 			next = at->next;
+			if (thing->life == ORACLE_MAYBE && thing->unsure && is_there(o, thing))
+				thing->life = ORACLE_LIVE;
 			if (thing->life == ORACLE_MAYBE)
 				oracle_kill(o, thing, ORACLE_DEAD, 0);
 		}
@@ -70,6 +81,8 @@ static void check_copies(struct oracle *o, uint32_t node)
 
 void oracle_quiet(struct oracle *o, uint64_t now)
 {
+	if (o->blind)
+		return;
 	o->now = BASE_MAX(o->now, now);
 	o->moment++;
 	o->node = 0;
@@ -221,6 +234,8 @@ static void compare_node(struct oracle *o, uint32_t node)
 
 void oracle_tables(struct oracle *o)
 {
+	if (o->blind)
+		return;
 	o->moment++;
 	for (uint32_t node = 0; node < ORACLE_NODES; node++) {
 		if (o->nodes[node].up)

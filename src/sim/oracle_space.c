@@ -73,8 +73,11 @@ void oracle_slot_close(struct oracle *o, struct oracle_process *process, uint64_
 	if (cell == NULL)
 		return;
 	for (unsigned i = 0; i < BASE_COUNT(cell->monitors); i++) {
-		if (cell->monitors[i] != NULL)
+		if (cell->monitors[i] != NULL) {
 			cell->monitors[i]->cancelled = true;
+			if (i == 1)
+				oracle_perhaps_fired(o, cell->monitors[i]->object);
+		}
 		cell->monitors[i] = NULL;
 	}
 	note_tight(o, process);

@@ -139,6 +139,13 @@ void oracle_kill(struct oracle *o, struct oracle_thing *thing, enum oracle_life 
 	}
 }
 
+void oracle_perhaps_fired(struct oracle *o, struct oracle_thing *thing)
+{
+	if (thing->life == ORACLE_LIVE)
+		thing->unsure = true;
+	oracle_kill(o, thing, ORACLE_MAYBE, ORACLE_BY_UNHELD);
+}
+
 void oracle_count(struct oracle_thing *thing, int open, int remains, int busy)
 {
 	for (; thing != NULL; thing = thing->parent) {
