@@ -453,13 +453,13 @@ static void bind_caps(struct choices *choices, fos_delivered_cap caps[FOS_CAPS_M
 	uint64_t which = choose(choices, 1), kinds = choose(choices, 1);
 	for (unsigned i = 0; i < 8; i++) {
 		/* Usually a continuation, and something at the first places. */
-		bool bound = i == FOS_NEXT ? !(which & 1) : i < 4 ? !(which >> i & 1) : which >> i & 1;
-		if (!bound)
+		bool chosen = (which >> i & 1) != 0;
+		if (i < 4 ? chosen : !chosen)
 			continue;
 		caps[i].cap = CLIENT_CAP + ++stand.client_caps % 64;
 		caps[i].kind = (kinds >> i & 1) || i == FOS_NEXT ? FOS_REQUEST : FOS_MEMORY;
 		if (caps[i].kind == FOS_MEMORY) {
-			caps[i].rights = (uint8_t)(3 & ~(kinds >> 6));
+			caps[i].rights = (uint8_t)(3u & ~(kinds >> 6));
 			caps[i].length = (uint64_t)1 << choose_below(choices, 24);
 		}
 	}
@@ -515,8 +515,9 @@ static void complete(unsigned which)
 {
 	if (stand.call_count == 0)
 		return;
-	struct call call = stand.calls[which % stand.call_count];
-	stand.calls[which % stand.call_count] = stand.calls[--stand.call_count];
+	which %= stand.call_count--;
+	struct call call = stand.calls[which];
+	stand.calls[which] = stand.calls[stand.call_count];
 	if (call.done != NULL)
 		call.done(&stand.channel, &call.result, call.arg);
 }
