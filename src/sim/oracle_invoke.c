@@ -516,6 +516,8 @@ static void add_others(struct oracle *o, const struct arrival *arrival,
 
 static void tell_of(struct oracle *o, const struct arrival *arrival, struct oracle_made *made)
 {
+	/* Trace 0 is that of all chains which a deadline began. */
+	o->unsure |= arrival->record->trace == 0;
 	made->told_count++;
 	made->last.status = arrival->exception->status;
 	made->last.node = arrival->exception->node;
