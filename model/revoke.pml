@@ -48,13 +48,13 @@
 mtype = { CHILD, PROCESS_GONE, OK, REVOKED, STALE, PEER_LOST, OUTCOME_UNKNOWN, TIMED_OUT, QUOTA };
 
 /* What travels: epoch, serial, id. */
-chan cleanup = [4] of { mtype, byte };               /* M to B: CHILD, PROCESS_GONE; Process */
-chan child_done = [2] of { mtype, byte, byte, byte }; /* B to M */
-chan revoke = [2] of { byte, byte, byte, bit };      /* M to B */
-chan revoke_done = [2] of { mtype };                 /* B to M */
-chan value = [2] of { byte, byte, byte };            /* M to C */
-chan invoke_m = [2] of { byte, byte, byte };         /* M to B */
-chan invoke_c = [2] of { byte, byte, byte };         /* C to B */
+chan cleanup = [MADE + 2] of { mtype, byte };                 /* M to B: CHILD, PROCESS_GONE; Process */
+chan child_done = [2] of { mtype, byte, byte, byte };         /* B to M */
+chan revoke = [REVOKES] of { byte, byte, byte, bit };         /* M to B */
+chan revoke_done = [REVOKES] of { mtype };                    /* B to M */
+chan value = [2] of { byte, byte, byte };                     /* M to C */
+chan invoke_m = [INVOKES] of { byte, byte, byte };            /* M to B */
+chan invoke_c = [INVOKES] of { byte, byte, byte };            /* C to B */
 
 /* Sessions: each side's view, and the owner's epoch that a view was made with. */
 bit mb_m = 1, mb_b = 1, cb_c = 1, cb_b = 1, mc_m = 1, mc_c = 1;
