@@ -16,7 +16,7 @@ struct call {
 	struct process *process;
 	uint32_t channel;
 	uint16_t type;
-	uint8_t fixed[64];
+	_Alignas(8) uint8_t fixed[64];
 	uint32_t fixed_size, entry_count, range_count, bound_count, detail_len;
 	bool args;
 	fos_status expected;

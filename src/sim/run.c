@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/time.h>
 
+#include "base/hide.h"
 #include "sim/oracle.h"
 #include "sim/sim.h"
 
@@ -33,8 +34,10 @@ void *sim_alloc(size_t size)
 
 void sim_memory_reset(void)
 {
-	if (memory_used > 0)
+	if (memory_used > 0) {
+		base_show(memory, memory_used); /* what pools had hidden */
 		memset(memory, 0, memory_used);
+	}
 	memory_dirty = BASE_MAX(memory_dirty, memory_used);
 	memory_used = 0;
 }
