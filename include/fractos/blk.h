@@ -24,21 +24,27 @@ enum fos_blk_op {
 	FOS_BLK_CREATE = 1, /* name, size (bytes, rounded up to 4096) */
 	FOS_BLK_DELETE = 2, /* name; its Requests answer REVOKED from then on */
 	FOS_BLK_OPEN = 3,   /* name, flags; result fos_blk_info at FOS_RESULT, capabilities from
-						   FOS_CAP_RESULT: read, write, flush (comes with write) */
+						   FOS_CAP_RESULT: read, write, flush (comes with write), read window,
+						   write window */
 	FOS_BLK_LIST = 4,   /* name: where to go on behind; result: fos_blk_info array, sorted by
 						   name, at most FOS_BLK_LIST_MAX; fewer: the list is over */
-	FOS_BLK_WATCH = 5   /* name: a lease: the delivery stays open while the service lives and the
-						   volume exists, so that on_error tells its holder at once of the death
-						   (PEER_LOST) or of a DELETE (REVOKED). NOT_FOUND: no such volume */
 };
 enum { FOS_BLK_LIST_MAX = 48 };
-/* EXCLUSIVE: nobody else opens the volume while the opener lives, which a lease tells: capability
- * FOS_BLK_LEASE of OPEN, a Request whose delivery the opener keeps open. When that ends, what was
- * opened with it answers REVOKED; so it does when the opener's node cannot be reached and another
- * opens, and when the opener opens again with the same lease Request. fos_blk_open() keeps it on
- * the channel that opens. What was opened before without EXCLUSIVE is not taken back. */
-enum fos_blk_open { FOS_BLK_READ = 1, FOS_BLK_WRITE = 2, FOS_BLK_EXCLUSIVE = 4 };
-enum { FOS_BLK_LEASE = 2 };
+/* EXCLUSIVE: the opener alone has the volume, as long as its life (capability FOS_BLK_LIFE of OPEN,
+ * see fos_channel_life()) can be seen from the service, or until another opens it EXCLUSIVE. Then
+ * what was opened with it answers REVOKED. All that was opened earlier, in whatever way, is taken
+ * back first, also from one who lives and does not answer: when the OPEN is answered, none of it is
+ * delivered any more, and no I/O of it is under way. TIMED_OUT: that did not end in time; it is
+ * taken back all the same. Openers without EXCLUSIVE get BUSY meanwhile.
+ * UNLESS_HELD, with EXCLUSIVE: BUSY where another has it EXCLUSIVE. For who lost sight of a volume
+ * and must not take it from a successor. */
+enum fos_blk_open {
+	FOS_BLK_READ = 1,
+	FOS_BLK_WRITE = 2,
+	FOS_BLK_EXCLUSIVE = 4,
+	FOS_BLK_UNLESS_HELD = 8
+};
+enum { FOS_BLK_LIFE = 2 };
 typedef struct fos_blk_args {
 	uint32_t op;
 	uint32_t flags;
@@ -63,9 +69,23 @@ typedef struct fos_blk_range {
 } fos_blk_range;
 enum { FOS_BLK_MEMORY = 1 };
 
+/* The window Requests, for who lends a part of a volume: a refinement has fos_blk_extents bound at
+ * FOS_BLK_EXTENTS, and whoever holds it reads or writes inside them and nowhere else: at FOS_ARG
+ * one fos_blk_range, offset and length in the extents' bytes as they follow each other. RANGE:
+ * beyond their end, or no bytes. */
+typedef struct fos_blk_extents {
+	uint32_t count; /* 1 to FOS_BLK_RANGES_MAX */
+	uint32_t zero;
+	fos_blk_range at[];
+} fos_blk_extents;
+enum { FOS_BLK_EXTENTS = FOS_ARG + 16 };
+_Static_assert((int)FOS_BLK_EXTENTS + 8 + (int)FOS_BLK_RANGES_MAX * 16 <= (int)FOS_RESULT,
+			   "extents end before the results");
+
 typedef struct fos_blk_volume {
 	fos_blk_info info;
 	fos_cap read, write, flush;
+	fos_cap read_window, write_window;
 } fos_blk_volume;
 
 /* Blocking calls of a client. `blk` is the root Request. Errors besides fos_call()'s: EXISTS,

@@ -163,6 +163,7 @@ struct fos_channel {
 		const void *key;
 		void *content;
 	} places[CLIENT_PLACES_MAX];
+	fos_cap life; /* FOS_CAP_NONE: not asked for yet */
 };
 
 /* What an epoll event of the channel is about; watches have their index. */

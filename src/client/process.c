@@ -498,6 +498,21 @@ void **fos_channel_place(fos_channel *ch, const void *key)
 	return NULL;
 }
 
+static fos_handled life_delivered(fos_channel *ch, const fos_delivery *delivery, void *arg)
+{
+	return FOS_FINISH; /* it says all by being there */
+}
+
+fos_status fos_channel_life(fos_channel *ch, fos_cap *out)
+{
+	BASE_ASSERT(ch->magic == CLIENT_CHANNEL_MAGIC);
+	fos_status status = FOS_OK;
+	if (ch->life == FOS_CAP_NONE)
+		status = fos_request_create(ch, life_delivered, NULL, NULL, &ch->life);
+	*out = ch->life;
+	return status;
+}
+
 void fos_channel_close(fos_channel *ch)
 {
 	if (ch == NULL)

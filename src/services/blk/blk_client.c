@@ -46,98 +46,11 @@ fos_status fos_blk_delete(fos_channel *ch, fos_cap blk, const char *name)
 	return command(ch, blk, FOS_BLK_DELETE, name, 0);
 }
 
-/* The lease of an exclusive opener: its delivery is never finished, so the Controller fails it when
- * the channel or the Process is gone, and that tells the service. A channel has one lease Request;
- * by it the service knows a holder that opens its volume again, say because the link broke. */
-struct lease {
-	struct lease *next;
-	fos_delivery_id held;
-	bool wanted; /* else a HOLD belongs to an open whose answer was lost */
-	char name[FOS_ARG];
-};
-_Static_assert((int)FOS_ARG >= (int)FOS_BLK_NAME_MAX, "a volume's name is bound in the lease");
-
-struct leases { /* of a channel; in the arena, like the leases */
-	fos_cap base;
-	struct lease *first;
-};
-
-static struct lease *lease_find(const struct leases *leases, const char *name)
-{
-	struct lease *at = leases->first;
-	while (at && strncmp(at->name, name, sizeof at->name) != 0)
-		at = at->next;
-	return at;
-}
-
-static fos_handled lease_delivered(fos_channel *ch, const fos_delivery *delivery, void *arg)
-{
-	const char *name = fos_delivery_imm(delivery, 0, FOS_ARG);
-	struct lease *lease = name ? lease_find(arg, name) : NULL;
-	if (delivery->exception.status != FOS_OK)
-		return FOS_FINISH;
-	if (!lease || !lease->wanted) {
-		ignore(fos_fail(ch, delivery->id, FOS_CANCELLED, "the open failed"));
-		return FOS_FINISH_LATER;
-	}
-	if (lease->held != FOS_DELIVERY_NONE)
-		ignore(fos_finish(ch, lease->held));
-	lease->held = delivery->id;
-	return FOS_FINISH_LATER;
-}
-
-static fos_status leases_make(fos_channel *ch, struct leases **out)
-{
-	static const char key;
-	fos_process *process = fos_channel_process(ch);
-	void *bytes = NULL;
-	void **place = fos_channel_place(ch, &key);
-	if (!place)
-		return FOS_QUOTA;
-	*out = *place;
-	if (*out)
-		return FOS_OK;
-	fos_status status = fos_alloc(process, sizeof(struct leases), 64, &bytes);
-	if (status != FOS_OK)
-		return status;
-	struct leases *leases = bytes;
-	*leases = (struct leases){0};
-	status = fos_request_create(ch, lease_delivered, leases, NULL, &leases->base);
-	if (status != FOS_OK)
-		fos_free(process, leases);
-	else
-		*place = *out = leases;
-	return status;
-}
-
-/* The channel's lease for a volume, wanted from now on. *before: whether it was wanted. */
-static fos_status lease_want(fos_channel *ch, const char *name, struct leases **leases,
-							 struct lease **out, bool *before)
-{
-	void *bytes = NULL;
-	fos_status status = leases_make(ch, leases);
-	if (status != FOS_OK)
-		return status;
-	struct lease *lease = lease_find(*leases, name);
-	if (!lease) {
-		status = fos_alloc(fos_channel_process(ch), sizeof *lease, 64, &bytes);
-		if (status != FOS_OK)
-			return status;
-		lease = bytes;
-		*lease = (struct lease){.next = (*leases)->first};
-		memcpy(lease->name, name, strlen(name));
-		(*leases)->first = lease;
-	}
-	*before = lease->wanted;
-	lease->wanted = true;
-	*out = lease;
-	return FOS_OK;
-}
-
 static void close_volume(fos_channel *ch, const fos_blk_volume *volume)
 {
-	const fos_cap caps[] = {volume->read, volume->write, volume->flush};
-	for (unsigned i = 0; i < 3; i++)
+	const fos_cap caps[] = {volume->read, volume->write, volume->flush, volume->read_window,
+							volume->write_window};
+	for (unsigned i = 0; i < 5; i++)
 		if (caps[i] != FOS_CAP_NONE)
 			ignore(fos_cap_close(ch, caps[i]));
 }
@@ -153,9 +66,11 @@ static fos_status take_volume(fos_channel *ch, const fos_reply *reply, unsigned 
 	fos_blk_volume volume = {0};
 	memcpy(&volume.info, info, sizeof volume.info);
 	volume.info.name[FOS_BLK_NAME_MAX - 1] = 0;
-	fos_cap *const caps[] = {&volume.read, &volume.write, &volume.flush};
-	const unsigned needed[] = {FOS_BLK_READ, FOS_BLK_WRITE, FOS_BLK_WRITE};
-	for (unsigned i = 0; i < 3; i++) {
+	fos_cap *const caps[] = {&volume.read, &volume.write, &volume.flush, &volume.read_window,
+							 &volume.write_window};
+	const unsigned needed[] = {FOS_BLK_READ, FOS_BLK_WRITE, FOS_BLK_WRITE, FOS_BLK_READ,
+							   FOS_BLK_WRITE};
+	for (unsigned i = 0; i < 5; i++) {
 		if (!(flags & needed[i]))
 			continue;
 		fos_cap cap = fos_delivery_cap(delivery, FOS_CAP_RESULT + i);
@@ -180,24 +95,18 @@ fos_status fos_blk_open(fos_channel *ch, fos_cap blk, const char *name, unsigned
 	fos_args args;
 	fos_args_init(&args);
 	fos_args_imm(&args, FOS_CALL, FOS_ARG, &request, sizeof request);
-	struct lease *lease = NULL;
-	bool before = false;
+	fos_cap life;
 	if (flags & FOS_BLK_EXCLUSIVE) {
-		struct leases *leases;
-		status = lease_want(ch, name, &leases, &lease, &before);
+		status = fos_channel_life(ch, &life);
 		if (status != FOS_OK)
 			return status;
-		fos_cap bound = fos_args_refine(&args, leases->base);
-		fos_args_imm(&args, bound, 0, lease->name, sizeof lease->name);
-		fos_args_cap(&args, FOS_CALL, FOS_BLK_LEASE, bound);
+		fos_args_cap(&args, FOS_CALL, FOS_BLK_LIFE, life);
 	}
 	fos_reply reply;
 	status = fos_call(ch, blk, &args, 0, &reply);
 	if (status == FOS_OK)
 		status = take_volume(ch, &reply, flags, out);
 	fos_reply_release(ch, &reply);
-	if (lease && status != FOS_OK)
-		lease->wanted = before;
 	return status;
 }
 

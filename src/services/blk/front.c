@@ -21,35 +21,43 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include <fractos/stats.h>
+
 #include "engine.h"
+#include "plan.h"
 
 enum {
 	SETS_MAX = 2 * VOLUMES_MAX, /* each volume: the common one and an exclusive one */
-	/* Watches are deliveries that stay open, and who watches may be dead without our knowing it: so
-	 * one whose node is gone, else the oldest, gives way to a new one. All together stay far below
-	 * the places of a channel. */
-	WATCHES_MAX = 32
+	OPENINGS_MAX = 64           /* that wait; far below the places of a channel */
 };
-/* For a lease: ends with its holder, not with time. A century, safe to add to a clock. */
-static const uint64_t FOR_EVER = 100ull * 365 * 86400 * 1000000000;
+/* For what an earlier holder has under way: I/O of the device, copies to and from memories. */
+static const uint64_t FENCE_TIME = 3000000000; /* ns */
 
 struct state { /* of a volume */
 	struct engine_file *file;
 	struct set *common, *exclusive; /* NULL: not opened so */
+	unsigned ending;                /* sets that are not drained yet */
 };
 
-struct set {         /* what was opened together and is revoked together */
-	uint64_t serial; /* never used twice; 0: free */
-	struct volume *volume;
+/* What was opened together and is taken back together. It ends by a drain: nobody opens the volume
+ * before that is over. */
+struct set {
+	struct front *front;
+	uint64_t serial;       /* never used twice; 0: free */
+	struct volume *volume; /* NULL: was deleted meanwhile */
 	fos_cap base;
-	fos_cap lease; /* EXCLUSIVE: the holder's */
+	fos_cap life; /* EXCLUSIVE: the holder's */
+	bool ending;  /* revoked */
+	bool asked;   /* and the drain has not been answered */
 };
 
-/* What is bound at 0 of an opened volume's Requests, and of a lease's on_error. */
+enum { WINDOW = 4 }; /* added to a kind: the ranges are a part of what is bound */
+
+/* What is bound at 0 of an opened volume's Requests. */
 struct handle {
 	uint64_t serial;
 	uint32_t set;
-	uint32_t kind; /* enum engine_kind */
+	uint32_t kind; /* enum engine_kind, WINDOW */
 	uint64_t zero[6];
 };
 _Static_assert(sizeof(struct handle) == FOS_ARG, "the handle fills the provider's part");
@@ -62,23 +70,25 @@ struct request { /* a read, write or flush under way */
 	LIST_ENTRY(request) link;
 };
 
-struct watch {
-	fos_delivery_id delivery; /* FOS_DELIVERY_NONE: free */
-	uint64_t volume;          /* id */
-	uint64_t order;           /* rises with each watch */
-	fos_cap next;             /* of who watches, where bound: tells whether its node is there */
+struct opening { /* an OPEN; in the list: waits for the end of what was opened before */
+	fos_delivery_id delivery;
+	fos_cap next, life;
+	uint32_t flags;
+	struct volume *volume;
+	TAILQ_ENTRY(opening) link;
 };
+TAILQ_HEAD(openings, opening);
 
 struct front {
 	fos_channel *ch;
 	struct volumes *volumes;
 	struct engine *engine;
 	uint8_t *staging;
-	fos_cap staging_memory, root, lease_end;
+	fos_cap staging_memory, root;
 	uint64_t last_serial;
-	uint64_t watches_ever;
-	struct watch watches[WATCHES_MAX];
 	struct set sets[SETS_MAX];
+	struct openings openings;
+	unsigned opening_count;
 	LIST_HEAD(, request) requests;
 };
 
@@ -90,16 +100,17 @@ static void ignore(fos_status status)
 }
 
 __attribute__((format(printf, 4, 5))) static fos_handled
-fail(struct front *front, const fos_delivery *delivery, fos_status status, const char *format, ...)
+fail_id(struct front *front, fos_delivery_id delivery, fos_status status, const char *format, ...)
 {
 	char detail[VOLUMES_ERROR_MAX];
 	va_list list;
 	va_start(list, format);
 	vsnprintf(detail, sizeof detail, format, list);
 	va_end(list);
-	ignore(fos_fail(front->ch, delivery->id, status, detail));
+	ignore(fos_fail(front->ch, delivery, status, detail));
 	return FOS_FINISH_LATER;
 }
+#define fail(front, delivery, status, ...) fail_id(front, (delivery)->id, status, __VA_ARGS__)
 
 static fos_handled answer(struct front *front, const fos_delivery *delivery, const fos_args *args)
 {
@@ -156,7 +167,7 @@ static void done(void *context, fos_status status, const char *detail)
 static struct set *set_of(struct front *front, const struct handle *handle)
 {
 	struct set *set = handle->set < SETS_MAX ? &front->sets[handle->set] : NULL;
-	return set && set->serial == handle->serial ? set : NULL;
+	return set && set->serial == handle->serial && !set->ending ? set : NULL;
 }
 
 /* The Memory of a read or write; FOS_CAP_NONE, with *handled set: refused. */
@@ -177,6 +188,39 @@ static bool take_memory(struct front *front, const fos_delivery *delivery, enum 
 	return true;
 }
 
+/* The ranges that a delivery names; false: refused. `made` has room for them. */
+static bool take_ranges(struct front *front, const fos_delivery *delivery, uint32_t kind,
+						fos_blk_range made[FOS_BLK_RANGES_MAX], const fos_blk_range **out,
+						uint32_t *count)
+{
+	*out = NULL;
+	*count = 0;
+	if (kind == ENGINE_FLUSH)
+		return true;
+	if (kind & WINDOW) {
+		const fos_blk_range *window = fos_delivery_imm(delivery, FOS_ARG, sizeof *window);
+		uint32_t len = fos_delivery_imm_len(delivery, FOS_BLK_EXTENTS);
+		const fos_blk_extents *extents =
+			len >= sizeof *extents ? fos_delivery_imm(delivery, FOS_BLK_EXTENTS, len) : NULL;
+		const char *why = "blk: the window or its extents are missing";
+		fos_status status = FOS_INVALID;
+		if (window && extents)
+			status = plan_window(extents, len, window, made, count, &why);
+		if (status != FOS_OK)
+			fail(front, delivery, status, "%s", why);
+		*out = made;
+		return status == FOS_OK;
+	}
+	uint32_t len = fos_delivery_imm_len(delivery, FOS_ARG);
+	if (len % sizeof(fos_blk_range) != 0) {
+		fail(front, delivery, FOS_INVALID, "blk: %u bytes are no array of ranges", len);
+		return false;
+	}
+	*out = len > 0 ? fos_delivery_imm(delivery, FOS_ARG, len) : NULL;
+	*count = len / (uint32_t)sizeof(fos_blk_range);
+	return true;
+}
+
 static fos_handled volume_asked(fos_channel *ch, const fos_delivery *delivery, void *arg)
 {
 	struct front *front = arg;
@@ -186,13 +230,15 @@ static fos_handled volume_asked(fos_channel *ch, const fos_delivery *delivery, v
 	const struct set *set = set_of(front, handle);
 	if (!set) /* it was in the ring already when it was revoked */
 		return fail(front, delivery, FOS_REVOKED, "blk: the volume is not open any more");
-	enum engine_kind kind = (enum engine_kind)handle->kind;
+	enum engine_kind kind = (enum engine_kind)(handle->kind & ~(uint32_t)WINDOW);
 	fos_delivered_cap memory = {0};
 	if (kind != ENGINE_FLUSH && !take_memory(front, delivery, kind, &memory))
 		return FOS_FINISH_LATER;
-	uint32_t len = kind != ENGINE_FLUSH ? fos_delivery_imm_len(delivery, FOS_ARG) : 0;
-	if (len % sizeof(fos_blk_range) != 0)
-		return fail(front, delivery, FOS_INVALID, "blk: %u bytes are no array of ranges", len);
+	fos_blk_range made[FOS_BLK_RANGES_MAX];
+	const fos_blk_range *ranges;
+	uint32_t count;
+	if (!take_ranges(front, delivery, handle->kind, made, &ranges, &count))
+		return FOS_FINISH_LATER;
 	struct request *request = calloc(1, sizeof *request);
 	if (!request)
 		return fail(front, delivery, FOS_QUOTA, "blk: out of memory");
@@ -202,11 +248,9 @@ static fos_handled volume_asked(fos_channel *ch, const fos_delivery *delivery, v
 								.next = fos_delivery_cap(delivery, FOS_NEXT),
 								.kind = kind};
 	const struct state *state = set->volume->user;
-	const fos_blk_range *ranges = len > 0 ? fos_delivery_imm(delivery, FOS_ARG, len) : NULL;
 	char detail[ENGINE_DETAIL_MAX] = "";
 	fos_status status =
-		engine_start(state->file, kind, ranges, len / (uint32_t)sizeof(fos_blk_range),
-					 memory.length, request, detail);
+		engine_start(state->file, kind, ranges, count, memory.length, request, detail);
 	if (status != FOS_OK) {
 		free(request);
 		return fail(front, delivery, status, "%s", detail);
@@ -223,6 +267,7 @@ static fos_status set_make(struct front *front, struct volume *volume, struct se
 	while (set < front->sets + SETS_MAX && set->serial != 0)
 		set++;
 	assert(set < front->sets + SETS_MAX); /* there are two for every volume */
+	*set = (struct set){.front = front};
 	fos_status status = fos_request_create(front->ch, volume_asked, front, NULL, &set->base);
 	if (status != FOS_OK)
 		return status;
@@ -232,69 +277,67 @@ static fos_status set_make(struct front *front, struct volume *volume, struct se
 	return FOS_OK;
 }
 
-/* When this returns, no delivery is made any more through what was opened with the set. */
-static void set_revoke(struct front *front, struct set *set)
+static void openings_advance(struct front *front, const struct volume *volume, fos_status status);
+
+static void set_drained(fos_channel *ch, const fos_result *result, void *arg)
+{
+	struct set *set = arg;
+	struct front *front = set->front;
+	struct volume *volume = set->volume;
+	set->asked = false;
+	if (result->status == FOS_OK) {
+		ignore(fos_cap_close_async(ch, set->base, NULL, NULL));
+		if (volume)
+			((struct state *)volume->user)->ending--;
+		*set = (struct set){0};
+	}
+	/* What is not drained in time is tried again when the volume is opened again. */
+	if (volume)
+		openings_advance(front, volume, result->status);
+}
+
+static void set_drain(struct set *set)
+{
+	if (!set->asked &&
+		fos_cap_drain_async(set->front->ch, set->base, FENCE_TIME, set_drained, set) == FOS_OK)
+		set->asked = true;
+}
+
+/* Behind this call in the ring no delivery is made any more through what was opened with the set;
+ * when it is drained, nothing of it is under way. */
+static void set_end(struct set *set)
 {
 	struct state *state = set->volume->user;
-	ignore(fos_cap_revoke(front->ch, set->base));
-	ignore(fos_cap_close(front->ch, set->base));
-	if (set->lease != FOS_CAP_NONE)
-		ignore(fos_cap_close(front->ch, set->lease));
 	if (state->common == set)
 		state->common = NULL;
 	else
 		state->exclusive = NULL;
-	*set = (struct set){0};
+	state->ending++;
+	set->ending = true;
+	if (set->life != FOS_CAP_NONE) /* which takes its monitor back */
+		ignore(fos_cap_close_async(set->front->ch, set->life, NULL, NULL));
+	set_drain(set);
 }
 
-static struct handle handle_of(const struct front *front, const struct set *set,
-							   enum engine_kind kind)
+/* The holder died, cannot be seen any more, or there is no monitor for it. */
+static void life_ended(fos_channel *ch, const fos_result *result, void *arg)
+{
+	struct set *set = arg;
+	if (set->serial != 0 && !set->ending)
+		set_end(set);
+}
+
+static struct handle handle_of(const struct front *front, const struct set *set, uint32_t kind)
 {
 	return (struct handle){
-		.serial = set->serial, .set = (uint32_t)(set - front->sets), .kind = (uint32_t)kind};
+		.serial = set->serial, .set = (uint32_t)(set - front->sets), .kind = kind};
 }
 
-/* An exclusive opener's lease has ended: it died, or never could be told. */
-static fos_handled lease_ended(fos_channel *ch, const fos_delivery *delivery, void *arg)
-{
-	struct front *front = arg;
-	const struct handle *handle = fos_delivery_imm(delivery, 0, sizeof *handle);
-	struct set *set = handle ? set_of(front, handle) : NULL;
-	if (delivery->exception.status != FOS_OK && set)
-		set_revoke(front, set);
-	return FOS_FINISH;
-}
-
-/* Whether who made the capability can still be told of. A Controller that dies takes the news of
- * its Processes' end with it, so this is looked at when somebody else wants what they hold. */
-static bool reachable(struct front *front, fos_cap cap)
-{
-	fos_cap_information info;
-	return fos_cap_info(front->ch, cap, &info) == FOS_OK && info.reachable;
-}
-
-/* A holder that opens again, with the lease that it has: the link broke, or an answer was lost. */
-static bool is_holder(struct front *front, const struct set *set, fos_cap lease)
+/* A holder that opens again, with the life that it has: the link broke, or an answer was lost. */
+static bool is_holder(struct front *front, const struct set *set, fos_cap life)
 {
 	bool same;
-	return fos_cap_is_same(front->ch, set->lease, lease, &same) == FOS_OK && same;
-}
-
-static fos_status lease_hold(struct front *front, struct set *set, fos_cap lease)
-{
-	const struct handle handle = handle_of(front, set, ENGINE_READ);
-	const fos_invoke_options options = {.time = FOR_EVER};
-	fos_args args;
-	fos_args_init(&args);
-	fos_cap on_error = fos_args_refine(&args, front->lease_end);
-	fos_args_imm(&args, on_error, 0, &handle, sizeof handle);
-	fos_args_on_error(&args, FOS_CALL, on_error);
-	fos_status status = fos_cap_keep(front->ch, lease);
-	if (status == FOS_OK)
-		set->lease = lease;
-	if (status == FOS_OK)
-		status = fos_request_invoke(front->ch, lease, &args, &options);
-	return status;
+	return fos_cap_is_same(front->ch, set->life, life, &same) == FOS_OK && same;
 }
 
 /* ------------------------------------------------------------------ the root's operations */
@@ -345,74 +388,159 @@ static fos_handled create(struct front *front, const fos_delivery *delivery,
 
 static fos_handled delete (struct front *front, const fos_delivery *delivery, struct volume *volume)
 {
-	char error[VOLUMES_ERROR_MAX] = "", name[FOS_BLK_NAME_MAX];
+	char error[VOLUMES_ERROR_MAX] = "";
 	struct state *state = volume->user;
-	uint64_t id = volume->id;
-	memcpy(name, volume->name, sizeof name);
 	/* Revoked first: when it is answered nobody reads or writes it any more. What cannot be deleted
 	 * must be opened again. */
 	if (!volume->path && state->common)
-		set_revoke(front, state->common);
+		set_end(state->common);
 	if (!volume->path && state->exclusive)
-		set_revoke(front, state->exclusive);
+		set_end(state->exclusive);
 	fos_status status = volumes_delete(front->volumes, volume, error);
 	if (status != FOS_OK)
 		return fail(front, delivery, status, "%s", error);
+	for (unsigned i = 0; i < SETS_MAX; i++)
+		if (front->sets[i].volume == volume)
+			front->sets[i].volume = NULL;
+	openings_advance(front, volume, FOS_NOT_FOUND);
 	engine_file_close(state->file);
 	free(state);
-	for (unsigned i = 0; i < WATCHES_MAX; i++) {
-		struct watch *watch = &front->watches[i];
-		if (watch->delivery == FOS_DELIVERY_NONE || watch->volume != id)
-			continue;
-		snprintf(error, sizeof error, "volume %s was deleted", name);
-		ignore(fos_fail(front->ch, watch->delivery, FOS_REVOKED, error));
-		*watch = (struct watch){0};
-	}
 	return answer(front, delivery, NULL);
+}
+
+/* ------------------------------------------------------------------ OPEN
+ *
+ *     OPEN --> [earlier holders are taken back, and drained] --> a set --> answered
+ *
+ * What waits is looked at from the start again: others may have opened meanwhile. */
+
+/* Takes back what was opened earlier and stands in the way. False: refused, and answered. */
+static bool make_way(struct front *front, const struct opening *opening)
+{
+	struct state *state = opening->volume->user;
+	bool exclusive = opening->flags & FOS_BLK_EXCLUSIVE;
+	if (state->exclusive && (!exclusive || ((opening->flags & FOS_BLK_UNLESS_HELD) &&
+											!is_holder(front, state->exclusive, opening->life)))) {
+		fail_id(front, opening->delivery, FOS_BUSY, "volume %s is held exclusively",
+				opening->volume->name);
+		return false;
+	}
+	if (exclusive && state->exclusive)
+		set_end(state->exclusive);
+	if (exclusive && state->common)
+		set_end(state->common);
+	for (unsigned i = 0; state->ending > 0 && i < SETS_MAX; i++)
+		if (front->sets[i].volume == opening->volume && front->sets[i].ending)
+			set_drain(&front->sets[i]);
+	return true;
+}
+
+static fos_status hold(struct set *set, fos_cap life)
+{
+	fos_channel *ch = set->front->ch;
+	fos_status status = fos_cap_keep(ch, life);
+	if (status != FOS_OK)
+		return status;
+	set->life = life;
+	return fos_monitor_receive_async(ch, life, life_ended, set);
+}
+
+static void answer_open(struct front *front, const struct opening *opening, const struct set *set)
+{
+	static const uint32_t kinds[] = {ENGINE_READ, ENGINE_WRITE, ENGINE_FLUSH, ENGINE_READ | WINDOW,
+									 ENGINE_WRITE | WINDOW};
+	static const uint32_t needed[] = {FOS_BLK_READ, FOS_BLK_WRITE, FOS_BLK_WRITE, FOS_BLK_READ,
+									  FOS_BLK_WRITE};
+	struct handle handles[5];
+	fos_blk_info info;
+	fos_args result;
+	fos_args_init(&result);
+	fill_info(opening->volume, &info);
+	fos_args_imm(&result, FOS_CALL, FOS_RESULT, &info, sizeof info);
+	for (unsigned i = 0; i < 5; i++) {
+		if (!(opening->flags & needed[i]))
+			continue;
+		handles[i] = handle_of(front, set, kinds[i]);
+		fos_cap cap = fos_args_refine(&result, set->base);
+		fos_args_imm(&result, cap, 0, &handles[i], sizeof handles[i]);
+		fos_args_cap(&result, FOS_CALL, FOS_CAP_RESULT + i, cap);
+	}
+	ignore(fos_continue(front->ch, opening->delivery, opening->next, &result, NULL, NULL));
+}
+
+/* False: it has to wait. */
+static bool opening_try(struct front *front, const struct opening *opening)
+{
+	struct volume *volume = opening->volume;
+	struct state *state = volume->user;
+	if (!make_way(front, opening))
+		return true;
+	if (state->ending > 0)
+		return false;
+	bool exclusive = opening->flags & FOS_BLK_EXCLUSIVE;
+	struct set **place = exclusive ? &state->exclusive : &state->common;
+	fos_status status = *place ? FOS_OK : set_make(front, volume, place);
+	if (status == FOS_OK && exclusive) {
+		status = hold(*place, opening->life);
+		if (status != FOS_OK)
+			set_end(*place);
+	}
+	if (status != FOS_OK)
+		fail_id(front, opening->delivery, status, "volume %s cannot be opened: %s", volume->name,
+				fos_status_text(status));
+	else
+		answer_open(front, opening, *place);
+	return true;
+}
+
+/* Goes on with what waits for a volume: `status` is how an earlier set's drain ended, NOT_FOUND:
+ * the volume goes. */
+static void openings_advance(struct front *front, const struct volume *volume, fos_status status)
+{
+	struct opening *after;
+	for (struct opening *at = TAILQ_FIRST(&front->openings); at; at = after) {
+		after = TAILQ_NEXT(at, link);
+		if (at->volume != volume)
+			continue;
+		if (status == FOS_NOT_FOUND)
+			fail_id(front, at->delivery, status, "volume %s was deleted", volume->name);
+		else if (status != FOS_OK)
+			fail_id(front, at->delivery, status,
+					"volume %s: what its earlier holder began is not over", volume->name);
+		else if (!opening_try(front, at))
+			continue;
+		TAILQ_REMOVE(&front->openings, at, link);
+		front->opening_count--;
+		free(at);
+	}
 }
 
 static fos_handled open_volume(struct front *front, const fos_delivery *delivery,
 							   const fos_blk_args *args, struct volume *volume)
 {
-	struct state *state = volume->user;
+	const uint32_t access = FOS_BLK_READ | FOS_BLK_WRITE;
+	const uint32_t how = FOS_BLK_EXCLUSIVE | FOS_BLK_UNLESS_HELD;
+	const fos_delivered_cap *life = &delivery->caps[FOS_BLK_LIFE];
 	bool exclusive = args->flags & FOS_BLK_EXCLUSIVE;
-	const fos_delivered_cap *lease = &delivery->caps[FOS_BLK_LEASE];
-	if ((args->flags & ~(uint32_t)(FOS_BLK_READ | FOS_BLK_WRITE | FOS_BLK_EXCLUSIVE)) ||
-		!(args->flags & (FOS_BLK_READ | FOS_BLK_WRITE)))
+	if ((args->flags & ~(access | how)) || !(args->flags & access) ||
+		(args->flags & how) == FOS_BLK_UNLESS_HELD)
 		return fail(front, delivery, FOS_INVALID, "blk: %#x are no flags for an open", args->flags);
-	if (exclusive && (lease->cap == FOS_CAP_NONE || lease->kind != FOS_REQUEST))
-		return fail(front, delivery, FOS_INVALID, "blk: an exclusive open needs a lease Request");
-	if (state->exclusive && (!reachable(front, state->exclusive->lease) ||
-							 (exclusive && is_holder(front, state->exclusive, lease->cap))))
-		set_revoke(front, state->exclusive);
-	if (state->exclusive)
-		return fail(front, delivery, FOS_BUSY, "volume %s is held exclusively", volume->name);
-	struct set **place = exclusive ? &state->exclusive : &state->common;
-	fos_status status = *place ? FOS_OK : set_make(front, volume, place);
-	if (status == FOS_OK && exclusive) {
-		status = lease_hold(front, *place, lease->cap);
-		if (status != FOS_OK)
-			set_revoke(front, *place);
-	}
-	if (status != FOS_OK)
-		return fail(front, delivery, status, "volume %s cannot be opened: %s", volume->name,
-					fos_status_text(status));
-	static const uint32_t needed[] = {FOS_BLK_READ, FOS_BLK_WRITE, FOS_BLK_WRITE};
-	struct handle handles[3];
-	fos_blk_info info;
-	fos_args result;
-	fos_args_init(&result);
-	fill_info(volume, &info);
-	fos_args_imm(&result, FOS_CALL, FOS_RESULT, &info, sizeof info);
-	for (unsigned i = 0; i < 3; i++) {
-		if (!(args->flags & needed[i]))
-			continue;
-		handles[i] = handle_of(front, *place, (enum engine_kind)i);
-		fos_cap cap = fos_args_refine(&result, (*place)->base);
-		fos_args_imm(&result, cap, 0, &handles[i], sizeof handles[i]);
-		fos_args_cap(&result, FOS_CALL, FOS_CAP_RESULT + i, cap);
-	}
-	return answer(front, delivery, &result);
+	if (exclusive && (life->cap == FOS_CAP_NONE || life->kind != FOS_REQUEST))
+		return fail(front, delivery, FOS_INVALID, "blk: an exclusive open needs a life");
+	const struct opening opening = {.delivery = delivery->id,
+									.next = fos_delivery_cap(delivery, FOS_NEXT),
+									.life = life->cap,
+									.flags = args->flags,
+									.volume = volume};
+	if (opening_try(front, &opening))
+		return FOS_FINISH_LATER;
+	struct opening *waiting = front->opening_count < OPENINGS_MAX ? malloc(sizeof *waiting) : NULL;
+	if (!waiting)
+		return fail(front, delivery, FOS_QUOTA, "blk: too many wait for their volume");
+	*waiting = opening;
+	TAILQ_INSERT_TAIL(&front->openings, waiting, link);
+	front->opening_count++;
+	return FOS_FINISH_LATER;
 }
 _Static_assert(ENGINE_READ == 0 && ENGINE_WRITE == 1 && ENGINE_FLUSH == 2,
 			   "the order of the capabilities that an open answers with");
@@ -431,34 +559,28 @@ static fos_handled list(struct front *front, const fos_delivery *delivery, const
 	return answer(front, delivery, &args);
 }
 
-/* A place for one more watch: a free one, else of one whose node is gone, else the oldest one's. */
-static struct watch *watch_place(struct front *front)
+static fos_handled stats(struct front *front, const fos_delivery *delivery)
 {
-	for (unsigned i = 0; i < WATCHES_MAX; i++)
-		if (front->watches[i].delivery == FOS_DELIVERY_NONE)
-			return &front->watches[i];
-	struct watch *place = &front->watches[0];
-	for (unsigned i = 0; i < WATCHES_MAX; i++) {
-		struct watch *at = &front->watches[i];
-		if (at->next != FOS_CAP_NONE && !reachable(front, at->next)) {
-			place = at;
-			break;
-		}
-		if (at->order < place->order)
-			place = at;
+	uint64_t exclusive = 0, shared = 0, ending = 0, requests = 0;
+	for (unsigned i = 0; i < SETS_MAX; i++) {
+		const struct set *set = &front->sets[i];
+		exclusive += set->serial != 0 && !set->ending && set->life != FOS_CAP_NONE;
+		shared += set->serial != 0 && !set->ending && set->life == FOS_CAP_NONE;
+		ending += set->ending;
 	}
-	ignore(fos_fail(front->ch, place->delivery, FOS_QUOTA, "blk: too many watch; watch again"));
-	return place;
-}
-
-static fos_handled watch(struct front *front, const fos_delivery *delivery,
-						 const struct volume *volume)
-{
-	*watch_place(front) = (struct watch){.delivery = delivery->id,
-										 .volume = volume->id,
-										 .order = ++front->watches_ever,
-										 .next = fos_delivery_cap(delivery, FOS_NEXT)};
-	return FOS_FINISH_LATER;
+	const struct request *request;
+	LIST_FOREACH(request, &front->requests, link)
+	requests++;
+	const fos_stat numbers[] = {{"volumes", front->volumes->count},
+								{"exclusive", exclusive},
+								{"shared", shared},
+								{"ending", ending},
+								{"opening", front->opening_count},
+								{"requests", requests}};
+	fos_args args;
+	fos_args_init(&args);
+	fos_args_imm(&args, FOS_CALL, FOS_RESULT, numbers, sizeof numbers);
+	return answer(front, delivery, &args);
 }
 
 static fos_handled root_asked(fos_channel *ch, const fos_delivery *delivery, void *arg)
@@ -469,10 +591,12 @@ static fos_handled root_asked(fos_channel *ch, const fos_delivery *delivery, voi
 	const fos_blk_args *args = fos_delivery_imm(delivery, FOS_ARG, sizeof *args);
 	if (!args)
 		return fail(front, delivery, FOS_INVALID, "blk: the arguments are too short");
-	if (args->op < FOS_BLK_CREATE || args->op > FOS_BLK_WATCH)
+	if (args->op != FOS_STATS && (args->op < FOS_BLK_CREATE || args->op > FOS_BLK_LIST))
 		return fail(front, delivery, FOS_UNSUPPORTED, "blk: there is no operation %u", args->op);
-	if (args->op != FOS_BLK_WATCH && fos_delivery_cap(delivery, FOS_NEXT) == FOS_CAP_NONE)
+	if (fos_delivery_cap(delivery, FOS_NEXT) == FOS_CAP_NONE)
 		return fail(front, delivery, FOS_INVALID, "blk: no Request for the answer");
+	if (args->op == FOS_STATS)
+		return stats(front, delivery);
 	bool named = volumes_name_valid(args->name);
 	if (args->op == FOS_BLK_LIST && (named || args->name[0] == 0))
 		return list(front, delivery, args->name);
@@ -487,9 +611,7 @@ static fos_handled root_asked(fos_channel *ch, const fos_delivery *delivery, voi
 		return fail(front, delivery, FOS_NOT_FOUND, "there is no volume %s", args->name);
 	if (args->op == FOS_BLK_DELETE)
 		return delete (front, delivery, volume);
-	if (args->op == FOS_BLK_OPEN)
-		return open_volume(front, delivery, args, volume);
-	return watch(front, delivery, volume);
+	return open_volume(front, delivery, args, volume);
 }
 
 /* ------------------------------------------------------------------ its life */
@@ -513,8 +635,6 @@ static fos_status make_requests(struct front *front)
 	if (status == FOS_OK)
 		status = fos_set_poller(front->ch, on_turn, front);
 	if (status == FOS_OK)
-		status = fos_request_create(front->ch, lease_ended, front, NULL, &front->lease_end);
-	if (status == FOS_OK)
 		status = fos_request_create(front->ch, root_asked, front, NULL, &front->root);
 	return status;
 }
@@ -532,6 +652,7 @@ fos_status front_open(fos_channel *ch, struct volumes *volumes, size_t buffers, 
 	front->ch = ch;
 	front->volumes = volumes;
 	LIST_INIT(&front->requests);
+	TAILQ_INIT(&front->openings);
 	what = "no memory for the buffers";
 	status = fos_alloc(fos_channel_process(ch), buffers, 4096, &staging);
 	if (status == FOS_OK) {
@@ -580,6 +701,8 @@ void front_close(struct front *front)
 		front->volumes->all[i]->user = NULL;
 	}
 	engine_close(front->engine);
+	for (struct opening *at; (at = TAILQ_FIRST(&front->openings)) != NULL; free(at))
+		TAILQ_REMOVE(&front->openings, at, link);
 	while (!LIST_EMPTY(&front->requests)) {
 		struct request *request = LIST_FIRST(&front->requests);
 		LIST_REMOVE(request, link);

@@ -133,6 +133,30 @@ void plan_write(struct plan *plan, const fos_blk_range *ranges, uint32_t count,
 	}
 }
 
+fos_status plan_window(const fos_blk_extents *extents, uint32_t len, const fos_blk_range *window,
+					   fos_blk_range out[FOS_BLK_RANGES_MAX], uint32_t *count, const char **why)
+{
+	uint64_t skip = window->offset, left = window->length;
+	*count = 0;
+	*why = "blk: the extents are malformed";
+	if (extents->count > FOS_BLK_RANGES_MAX || extents->zero != 0 ||
+		len < sizeof *extents + extents->count * sizeof extents->at[0])
+		return FOS_INVALID;
+	for (uint32_t i = 0; i < extents->count && left > 0; i++) {
+		fos_blk_range extent = extents->at[i];
+		if (skip >= extent.length) {
+			skip -= extent.length;
+			continue;
+		}
+		extent = (fos_blk_range){extent.offset + skip, least(extent.length - skip, left)};
+		skip = 0;
+		left -= extent.length;
+		out[(*count)++] = extent;
+	}
+	*why = "blk: the window reaches beyond what it was opened for";
+	return left > 0 || *count == 0 ? FOS_RANGE : FOS_OK;
+}
+
 void plan_pack(const struct plan *plan, uint8_t *staging)
 {
 	uint32_t to = plan_packed(plan);

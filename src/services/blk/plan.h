@@ -55,6 +55,11 @@ void plan_read(struct plan *plan, const fos_blk_range *ranges, uint32_t count,
 void plan_write(struct plan *plan, const fos_blk_range *ranges, uint32_t count,
 				struct plan_cursor *cursor, uint32_t capacity);
 
+/* The ranges that `window` (bytes of the extents' concatenation) names, into `out`. `len`: bytes
+ * that are bound from `extents` on. INVALID, RANGE: *why says so. */
+fos_status plan_window(const fos_blk_extents *extents, uint32_t len, const fos_blk_range *window,
+					   fos_blk_range out[FOS_BLK_RANGES_MAX], uint32_t *count, const char **why);
+
 /* Where the packed bytes start in staging. */
 static inline uint32_t plan_packed(const struct plan *plan)
 {

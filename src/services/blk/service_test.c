@@ -16,6 +16,7 @@
 #include "controller/harness.h"
 #include "fractos/blk.h"
 #include "fractos/registry.h"
+#include "fractos/stats.h"
 #include "services/registry/launch.h"
 
 #define SECOND 1000000000ull
@@ -348,19 +349,13 @@ static void test_delete_while_open(void **state)
 	struct fixture *f = *state;
 	fos_channel *ch = f->client.ch;
 	fos_blk_volume volume;
-	struct landing watch;
+	enum fos_gone gone;
 	assert_int_equal(fos_blk_create(ch, f->client.blk, "data", VOLUME), FOS_OK);
 	open_volume(f, "data", &volume);
-	landing_init(&watch, f);
-	const fos_blk_args request = {.op = FOS_BLK_WATCH, .name = "data"};
-	fos_args args;
-	fos_args_init(&args);
-	fos_args_imm(&args, FOS_CALL, FOS_ARG, &request, sizeof request);
-	fos_args_on_error(&args, FOS_CALL, watch.request);
-	assert_int_equal(fos_request_invoke(ch, f->client.blk, &args, NULL), FOS_OK);
 	assert_int_equal(fos_blk_write(ch, &volume, 0, 8192, f->memory), FOS_OK);
 	assert_int_equal(fos_blk_delete(ch, f->client.blk, "data"), FOS_OK);
-	expect(&watch, FOS_REVOKED, "volume data was deleted");
+	assert_int_equal(fos_monitor_receive(ch, volume.read, &gone), FOS_REVOKED);
+	assert_int_equal(gone, FOS_GONE_REVOKED);
 	assert_int_equal(fos_blk_read(ch, &volume, 0, 1, f->memory), FOS_REVOKED);
 	assert_int_equal(fos_blk_write(ch, &volume, 0, 1, f->memory), FOS_REVOKED);
 	assert_int_equal(fos_blk_flush(ch, &volume), FOS_REVOKED);
@@ -374,30 +369,65 @@ static void test_delete_while_open(void **state)
 		assert_int_equal(f->bytes[i], 0); /* nothing of the old one */
 }
 
+/* A service's number. */
+static uint64_t stat_of(const struct client *client, const char *name)
+{
+	fos_stat stats[FOS_STATS_MAX];
+	unsigned count;
+	assert_int_equal(fos_stats_get(client->ch, client->blk, stats, &count), FOS_OK);
+	for (unsigned i = 0; i < count; i++)
+		if (!strcmp(stats[i].name, name))
+			return stats[i].value;
+	fail_msg("there is no number \"%s\"", name);
+	return 0;
+}
+
+static void await_stat(const struct client *client, const char *name, uint64_t value)
+{
+	uint64_t end = now() + 5 * SECOND;
+	while (stat_of(client, name) != value && now() < end)
+		fos_wait(client->ch, SECOND / 100);
+	assert_int_equal(stat_of(client, name), value);
+}
+
+static const unsigned EXCLUSIVE = FOS_BLK_READ | FOS_BLK_WRITE | FOS_BLK_EXCLUSIVE;
+
 static void test_exclusive(void **state)
 {
 	struct fixture *f = *state;
 	struct client holder;
-	fos_blk_volume first, second;
-	const unsigned flags = FOS_BLK_READ | FOS_BLK_WRITE;
-	assert_int_equal(fos_blk_create(f->client.ch, f->client.blk, "data", 8192), FOS_OK);
+	fos_blk_volume shared, first, second;
+	fos_channel *ch = f->client.ch;
+	const unsigned polite = EXCLUSIVE | FOS_BLK_UNLESS_HELD;
+	assert_int_equal(fos_blk_create(ch, f->client.blk, "data", 8192), FOS_OK);
+	open_volume(f, "data", &shared);
+	assert_int_equal(stat_of(&f->client, "shared"), 1);
 	client_open(&holder, cluster_socket(&f->cluster, 1));
-	assert_int_equal(fos_blk_open(holder.ch, holder.blk, "data", flags | FOS_BLK_EXCLUSIVE, &first),
-					 FOS_OK);
+	assert_int_equal(fos_blk_open(holder.ch, holder.blk, "data", EXCLUSIVE, &first), FOS_OK);
+	/* What was opened before is taken back. */
+	assert_int_equal(fos_blk_flush(ch, &shared), FOS_REVOKED);
+	assert_int_equal(stat_of(&f->client, "shared"), 0);
+	assert_int_equal(stat_of(&f->client, "exclusive"), 1);
+	assert_int_equal(fos_blk_open(ch, f->client.blk, "data", polite, &second), FOS_BUSY);
+	assert_int_equal(fos_blk_open(ch, f->client.blk, "data", FOS_BLK_READ, &second), FOS_BUSY);
 	assert_int_equal(
-		fos_blk_open(f->client.ch, f->client.blk, "data", flags | FOS_BLK_EXCLUSIVE, &second),
-		FOS_BUSY);
-	assert_int_equal(fos_blk_open(f->client.ch, f->client.blk, "data", FOS_BLK_READ, &second),
-					 FOS_BUSY);
+		fos_blk_open(ch, f->client.blk, "data", FOS_BLK_READ | FOS_BLK_UNLESS_HELD, &second),
+		FOS_INVALID);
 	assert_int_equal(fos_blk_flush(holder.ch, &first), FOS_OK);
 	/* The holder dies: soon another has it. */
 	fos_detach(holder.process);
-	fos_status status = FOS_BUSY;
-	for (uint64_t end = now() + 2 * SECOND; status == FOS_BUSY && now() < end;)
-		status =
-			fos_blk_open(f->client.ch, f->client.blk, "data", flags | FOS_BLK_EXCLUSIVE, &second);
-	assert_int_equal(status, FOS_OK);
-	assert_int_equal(fos_blk_write(f->client.ch, &second, 0, 100, f->memory), FOS_OK);
+	await_stat(&f->client, "exclusive", 0);
+	await_stat(&f->client, "ending", 0);
+	assert_int_equal(fos_blk_open(ch, f->client.blk, "data", polite, &second), FOS_OK);
+	assert_int_equal(fos_blk_write(ch, &second, 0, 100, f->memory), FOS_OK);
+	/* A living one loses it to who takes it. */
+	client_open(&holder, cluster_socket(&f->cluster, 1));
+	assert_int_equal(fos_blk_open(holder.ch, holder.blk, "data", EXCLUSIVE, &first), FOS_OK);
+	assert_int_equal(fos_blk_write(ch, &second, 0, 100, f->memory), FOS_REVOKED);
+	assert_int_equal(fos_blk_flush(holder.ch, &first), FOS_OK);
+	assert_int_equal(stat_of(&f->client, "exclusive"), 1);
+	fos_detach(holder.process);
+	await_stat(&f->client, "exclusive", 0);
 }
 
 /* The holder's Controller dies, so nobody tells of the holder's end: a newcomer gets the volume all
@@ -407,7 +437,7 @@ static void test_exclusive_node_lost(void **state)
 	struct fixture *f = *state;
 	struct client next;
 	fos_blk_volume first, second;
-	const unsigned flags = FOS_BLK_READ | FOS_BLK_WRITE | FOS_BLK_EXCLUSIVE;
+	const unsigned flags = EXCLUSIVE | FOS_BLK_UNLESS_HELD;
 	assert_int_equal(fos_blk_create(f->client.ch, f->client.blk, "data", 8192), FOS_OK);
 	assert_int_equal(fos_blk_open(f->client.ch, f->client.blk, "data", flags, &first), FOS_OK);
 	/* The holder may open again; what it had is over. */
@@ -473,6 +503,71 @@ static void test_killed_under_load(void **state)
 	}
 }
 
+/* Reads and writes through a window stay inside its extents, whatever the client names. */
+static void test_window(void **state)
+{
+	struct fixture *f = *state;
+	fos_channel *ch = f->client.ch;
+	fos_blk_volume volume;
+	struct landing landing;
+	struct {
+		fos_blk_extents head;
+		fos_blk_range at[3];
+	} extents = {.head.count = 3, .at = {{1000000, 5000}, {3, 4096}, {2000000, 100}}};
+	fos_cap windows[2];
+	assert_int_equal(fos_blk_create(ch, f->client.blk, "data", VOLUME), FOS_OK);
+	open_volume(f, "data", &volume);
+	fill(f->bytes, VOLUME, 0, 9);
+	assert_int_equal(fos_blk_write(ch, &volume, 0, VOLUME, f->memory), FOS_OK);
+	landing_init(&landing, f);
+	const fos_cap bases[] = {volume.read_window, volume.write_window};
+	const fos_blk_range part = {4990, 4200};
+	start(&landing, bases[0], &part, 1, f->memory);
+	expect(&landing, FOS_INVALID, "the window or its extents are missing");
+	for (unsigned i = 0; i < 2; i++) {
+		fos_args args;
+		fos_args_init(&args);
+		fos_args_imm(&args, FOS_CALL, FOS_BLK_EXTENTS, &extents, sizeof extents);
+		assert_int_equal(fos_request_refine_revocable(ch, bases[i], &args, 0, &windows[i]), FOS_OK);
+	}
+	/* The end of the first extent, all of the second, the beginning of the third. */
+	memset(f->bytes, 0, 4200);
+	start(&landing, windows[0], &part, 1, f->memory);
+	await(&landing, landing.failed + 1);
+	assert_int_equal(landing.status, FOS_OK);
+	check(f->bytes, 10, 1004990, 9);
+	check(f->bytes + 10, 4096, 3, 9);
+	check(f->bytes + 4106, 94, 2000000, 9);
+	memset(f->bytes, 7, 4200);
+	start(&landing, windows[1], &part, 1, f->memory);
+	await(&landing, landing.failed + 2);
+	assert_int_equal(landing.status, FOS_OK);
+	assert_int_equal(fos_blk_read(ch, &volume, 0, 8192, f->memory), FOS_OK);
+	check(f->bytes, 3, 0, 9);
+	for (unsigned i = 3; i < 4099; i++)
+		assert_int_equal(f->bytes[i], 7);
+	check(f->bytes + 4099, 8192 - 4099, 4099, 9);
+	const fos_blk_range wrong[] = {{9196, 1}, {0, 9197}, {UINT64_MAX, 2}, {9195, 2}, {5, 0}};
+	for (unsigned i = 0; i < 10; i++) {
+		start(&landing, windows[i % 2], &wrong[i / 2], 1, f->memory);
+		expect(&landing, FOS_RANGE, "beyond what it was opened for");
+	}
+	/* Nothing can be added to what is bound. */
+	fos_args args;
+	fos_args_init(&args);
+	fos_args_imm(&args, FOS_CALL, FOS_BLK_EXTENTS + sizeof extents, &extents.at[0],
+				 sizeof extents.at[0]);
+	fos_args_imm(&args, FOS_CALL, FOS_ARG, &wrong[0], sizeof wrong[0]);
+	fos_args_cap(&args, FOS_CALL, FOS_BLK_MEMORY, f->memory);
+	fos_reply reply;
+	assert_int_equal(fos_call(ch, windows[0], &args, 0, &reply), FOS_RANGE);
+	fos_reply_release(ch, &reply);
+	assert_int_equal(fos_cap_drain(ch, windows[1], 0), FOS_OK);
+	start(&landing, windows[1], &part, 1, f->memory);
+	await(&landing, landing.good + landing.failed + 1);
+	assert_int_equal(landing.status, FOS_REVOKED);
+}
+
 static void test_controller_lost(void **state)
 {
 	struct fixture *f = *state;
@@ -493,6 +588,7 @@ int main(void)
 		TEST(test_next_runs_behind_the_data),
 		TEST(test_errors),
 		TEST(test_delete_while_open),
+		TEST(test_window),
 		TEST(test_exclusive),
 		TEST(test_exclusive_node_lost),
 		TEST(test_killed_under_load),

@@ -196,3 +196,105 @@ fos_status fos_fs_write(fos_channel *ch, fos_cap fs, const fos_fs_item *items, u
 	fos_fs_args header = {.op = FOS_FS_WRITE, .flags = flags, .count = count};
 	return do_io(ch, fs, &header, items, memory);
 }
+
+/* ------------------------------------------------------------------ direct */
+
+static void ignore(fos_status status)
+{
+	(void)status;
+}
+
+static void close_caps(fos_channel *ch, fos_fs_direct *direct)
+{
+	fos_cap *const caps[] = {&direct->read, &direct->write, &direct->close};
+	for (unsigned i = 0; i < 3; i++) {
+		if (*caps[i] != FOS_CAP_NONE)
+			ignore(fos_cap_close(ch, *caps[i]));
+		*caps[i] = FOS_CAP_NONE;
+	}
+}
+
+/* What an OPEN_DIRECT answered with. On an error nothing stays kept. */
+static fos_status take_direct(fos_channel *ch, const fos_delivery *delivery, unsigned flags,
+							  fos_fs_direct *out)
+{
+	fos_fs_direct direct = {0};
+	const void *info = fos_delivery_imm(delivery, FOS_RESULT, sizeof direct.info);
+	if (!info)
+		return FOS_INTERNAL;
+	memcpy(&direct.info, info, sizeof direct.info);
+	fos_cap *const caps[] = {&direct.read, &direct.close, &direct.write};
+	for (unsigned i = 0; i < (flags & FOS_FS_DIRECT_WRITE ? 3 : 2); i++) {
+		fos_cap cap = fos_delivery_cap(delivery, FOS_CAP_RESULT + i);
+		fos_status status = cap == FOS_CAP_NONE ? FOS_INTERNAL : fos_cap_keep(ch, cap);
+		if (status != FOS_OK) {
+			close_caps(ch, &direct);
+			return status;
+		}
+		*caps[i] = cap;
+	}
+	*out = direct;
+	return FOS_OK;
+}
+
+fos_status fos_fs_open_direct(fos_channel *ch, fos_cap fs, uint64_t file, uint64_t offset,
+							  uint64_t length, unsigned flags, uint64_t time, fos_fs_direct *out)
+{
+	const fos_fs_args header = {.op = FOS_FS_OPEN_DIRECT, .flags = flags, .size = time, .count = 1};
+	const fos_fs_item item = {file, offset, length};
+	fos_cap life;
+	fos_status status = fos_channel_life(ch, &life);
+	if (status != FOS_OK)
+		return status;
+	fos_args args;
+	fos_reply reply;
+	fos_args_init(&args);
+	fos_fs_args_io(&args, FOS_CALL, &header, &item, FOS_CAP_NONE);
+	fos_args_cap(&args, FOS_CALL, FOS_FS_LIFE, life);
+	status = fos_call(ch, fs, &args, 0, &reply);
+	if (status == FOS_OK)
+		status = take_direct(ch, &reply.delivery, flags, out);
+	fos_reply_release(ch, &reply);
+	return status;
+}
+
+static fos_status direct_io(fos_channel *ch, const fos_fs_direct *direct, fos_cap request,
+							uint64_t offset, uint64_t length, fos_cap memory)
+{
+	const fos_fs_direct_info *info = &direct->info;
+	if (request == FOS_CAP_NONE)
+		return FOS_DENIED;
+	if (offset < info->offset || length > info->length ||
+		offset - info->offset > info->length - length)
+		return FOS_RANGE;
+	const uint64_t window[2] = {offset - info->offset, length};
+	fos_args args;
+	fos_reply reply;
+	fos_args_init(&args);
+	fos_args_imm(&args, FOS_CALL, FOS_ARG, window, sizeof window);
+	fos_args_cap(&args, FOS_CALL, FOS_FS_MEMORY, memory);
+	fos_status status = fos_call(ch, request, &args, 0, &reply);
+	fos_reply_release(ch, &reply);
+	return status;
+}
+
+fos_status fos_fs_direct_read(fos_channel *ch, const fos_fs_direct *direct, uint64_t offset,
+							  uint64_t length, fos_cap memory)
+{
+	return direct_io(ch, direct, direct->read, offset, length, memory);
+}
+
+fos_status fos_fs_direct_write(fos_channel *ch, const fos_fs_direct *direct, uint64_t offset,
+							   uint64_t length, fos_cap memory)
+{
+	return direct_io(ch, direct, direct->write, offset, length, memory);
+}
+
+fos_status fos_fs_direct_close(fos_channel *ch, fos_fs_direct *direct)
+{
+	fos_reply reply = {0};
+	fos_status status = fos_call(ch, direct->close, NULL, 0, &reply);
+	fos_reply_release(ch, &reply);
+	close_caps(ch, direct);
+	return status;
+}

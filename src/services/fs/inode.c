@@ -27,8 +27,6 @@ void inode_forget(struct meta *meta, struct inode *inode)
 	*link = inode->chain;
 	TAILQ_REMOVE(&meta->lru, inode, lru);
 	meta->cached_files--;
-	if (inode->until > meta->forgotten_until)
-		meta->forgotten_until = inode->until;
 	inode_forget_map(meta, inode);
 	free(inode);
 }
@@ -65,7 +63,6 @@ static fos_status load(struct meta *meta, uint64_t id, struct inode **out)
 	struct inode *inode = calloc(1, sizeof *inode);
 	if (inode) {
 		inode->id = id;
-		inode->until = meta->forgotten_until;
 		inode->type = (uint32_t)db_u64(statement, 0);
 		inode->size = db_u64(statement, 1);
 		inode->mtime = db_u64(statement, 2);
@@ -145,24 +142,18 @@ fos_status inode_file(struct meta *meta, uint64_t id, struct inode **out)
 	return (*out)->mapped ? FOS_OK : load_map(meta, *out);
 }
 
-struct cut {
-	struct meta *meta;
-	uint64_t until;
-};
-
 static void free_run(struct run run, void *arg)
 {
-	struct cut *cut = arg;
-	if (cut->meta->freed)
-		cut->meta->freed(run, cut->until, cut->meta->freed_arg);
+	struct meta *meta = arg;
+	if (meta->freed)
+		meta->freed(run, meta->freed_arg);
 	else
-		alloc_give(cut->meta->alloc, run);
+		alloc_give(meta->alloc, run);
 }
 
 void inode_cut(struct meta *meta, struct inode *inode, uint64_t size)
 {
 	uint32_t before = inode->map.count;
-	struct cut cut = {meta, inode->until};
-	map_cut(&inode->map, size, free_run, &cut);
+	map_cut(&inode->map, size, free_run, meta);
 	meta->cached_extents -= before - inode->map.count;
 }

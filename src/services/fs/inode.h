@@ -15,7 +15,6 @@ struct inode {
 	uint64_t mtime;  /* ns since 1970 */
 	uint64_t parent; /* of a directory; of a file: that where it was made */
 	uint32_t type;   /* enum fos_fs_type */
-	uint64_t until;  /* see meta_read() */
 	uint32_t pins;   /* plans that have their extents in the map: it must stay */
 	bool mapped;     /* the map is loaded */
 	struct map map;
@@ -27,14 +26,13 @@ TAILQ_HEAD(inode_list, inode);
 struct meta {
 	struct db db;
 	char *dir;
-	void (*freed)(struct run run, uint64_t until, void *arg);
+	void (*freed)(struct run run, void *arg);
 	void *freed_arg;
 	bool has_volume;
 	struct meta_volume volume;
 	struct meta_layout layout;
 	struct alloc *alloc;
 	uint64_t commits;
-	uint64_t forgotten_until; /* the latest `until` of what is not in memory */
 	uint32_t cached_files, cached_extents;
 	struct inode_list lru; /* the first was used last */
 	struct inode *buckets[BUCKETS];

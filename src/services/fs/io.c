@@ -212,9 +212,8 @@ static void bind_answer(struct service *s, struct piece_io *piece, fos_args *arg
 static void to_device(struct service *s, struct piece_io *piece)
 {
 	const struct op *op = piece->op;
-	const fos_blk_volume *volume = volume_get(s->volume);
 	piece->stage = PIECE_DEVICE;
-	if (!volume) {
+	if (!gate_ready(s)) {
 		not_called(s, piece, FOS_PEER_LOST);
 		return;
 	}
@@ -235,7 +234,7 @@ static void to_device(struct service *s, struct piece_io *piece)
 	const fos_invoke_options options = {.delivery = op->delivery};
 	piece->called = piece->awaited = true;
 	fos_status status = fos_request_invoke_async(
-		s->back, is_write(op) ? volume->write : volume->read, &args, &options, called, piece);
+		s->back, is_write(op) ? gate_write(s) : gate_read(s), &args, &options, called, piece);
 	if (status != FOS_OK)
 		not_called(s, piece, status);
 }
@@ -339,7 +338,6 @@ void io_start(struct service *s, struct op *op)
 
 void io_read_mediated(struct service *s, struct op *op)
 {
-	const fos_blk_volume *volume = volume_get(s->volume);
 	fos_args args;
 	fos_args_init(&args);
 	fos_args_imm(&args, FOS_CALL, FOS_ARG, op->ranges.at, op->ranges.count * sizeof *op->ranges.at);
@@ -348,7 +346,7 @@ void io_read_mediated(struct service *s, struct op *op)
 	if (op->next != FOS_CAP_NONE)
 		fos_args_cap(&args, FOS_CALL, FOS_NEXT, op->next);
 	/* Refused, the delivery fails with the same status: we are off the path in every case. */
-	fos_status status = fos_continue(s->front, op->delivery, volume->read, &args, NULL, NULL);
+	fos_status status = fos_continue(s->front, op->delivery, gate_read(s), &args, NULL, NULL);
 	if (status != FOS_OK)
 		ops_fail(s, op, status, "%s", fos_status_text(status));
 	else

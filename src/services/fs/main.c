@@ -73,6 +73,14 @@ static void tick(fos_channel *ch, int fd, void *arg)
 	ops_tick(s);
 }
 
+static void direct_late(fos_channel *ch, int fd, void *arg)
+{
+	uint64_t count;
+	(void)!read(fd, &count, sizeof count);
+	direct_tick(arg);
+	ops_settle(arg);
+}
+
 static void volume_readable(fos_channel *ch, int fd, void *arg)
 {
 	struct service *s = arg;
@@ -109,12 +117,15 @@ static void back_readable(fos_channel *ch, int fd, void *arg)
 static fos_status watch_all(struct service *s)
 {
 	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (s->timer < 0)
+	s->directs.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (s->timer < 0 || s->directs.timer < 0)
 		return FOS_QUOTA;
 	volume_on_change(s->volume, volume_changed, s);
 	fos_status status = fos_set_poller(s->front, poll_back, s);
 	if (status == FOS_OK)
 		status = fos_watch(s->front, s->timer, tick, s);
+	if (status == FOS_OK)
+		status = fos_watch(s->front, s->directs.timer, direct_late, s);
 	if (status == FOS_OK)
 		status = fos_watch(s->front, s->sync_fd, sync_readable, s);
 	if (status == FOS_OK)
@@ -194,9 +205,12 @@ static fos_status start(struct service *s, const struct settings *settings)
 	if (status == FOS_OK)
 		status = fos_request_create(s->back, io_answered, s, NULL, &s->answer);
 	if (status == FOS_OK)
+		status = fos_request_create(s->front, direct_closed, s, NULL, &s->direct_close);
+	if (status == FOS_OK)
 		status = fos_request_create(s->front, ops_request, s, NULL, &s->root);
 	if (failed("cannot prepare to serve", status) != FOS_OK)
 		return status;
+	ops_volume_changed(s); /* it is open */
 	return failed("cannot publish", fos_registry_publish(s->front, settings->name, s->root));
 }
 
@@ -208,6 +222,8 @@ static void stop(struct service *s)
 	sync_stop(s->sync);
 	meta_close(s->meta);
 	limbo_clear(&s->limbo);
+	gate_clear(s);
+	direct_clear(s);
 	ops_drop_all(s);
 	fos_detach(s->process);
 }
@@ -219,9 +235,10 @@ static int serve(const struct settings *settings)
 		complain("no memory");
 		return EXIT_FAILED;
 	}
-	s->sync_fd = s->timer = -1;
+	s->sync_fd = s->timer = s->directs.timer = -1;
 	struct op_list *const lists[] = {&s->ops,        &s->volume_queue, &s->space_queue,
-									 &s->sync_queue, &s->buffer_queue, &s->ready};
+									 &s->sync_queue, &s->buffer_queue, &s->direct_queue,
+									 &s->ready};
 	for (unsigned i = 0; i < sizeof lists / sizeof lists[0]; i++)
 		TAILQ_INIT(lists[i]);
 	const fos_attach_options attach = {.socket = settings->socket, .label = settings->name};

@@ -40,8 +40,8 @@ enum {
 struct meta_options {
 	const char *dir; /* made if it is not there; its parent must be */
 	bool must_exist; /* do not make anything */
-	/* NULL: freed blocks are given back at once. `until`: the latest that meta_read() was told. */
-	void (*freed)(struct run run, uint64_t until, void *arg);
+	/* NULL: freed blocks are given back at once. */
+	void (*freed)(struct run run, void *arg);
 	void *arg;
 };
 
@@ -117,10 +117,13 @@ struct ranges {
 };
 void ranges_clear(struct ranges *ranges); /* frees */
 
-/* Appends where [offset, offset+length) of a file is; without SQL when the file is cached. `until`:
- * some time at which nobody reads there any more, for `freed`; 0: nobody will. */
+/* Appends where [offset, offset+length) of a file is; without SQL when the file is cached. */
 fos_status meta_read(struct meta *meta, uint64_t file, uint64_t offset, uint64_t length,
-					 uint64_t until, struct ranges *out);
+					 struct ranges *out);
+/* Where the bytes from `offset` on are that have been written, up to the first hole, the end of the
+ * file, `length` bytes or `most` ranges; *got is how many bytes. RANGE: not one. */
+fos_status meta_extents(struct meta *meta, uint64_t file, uint64_t offset, uint64_t length,
+						uint32_t most, struct ranges *out, uint64_t *got);
 
 struct meta_plan {
 	struct ranges ranges; /* where the bytes go, in their order */

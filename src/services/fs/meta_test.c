@@ -103,7 +103,7 @@ static void name_of(unsigned i, char *out)
 static void verify(struct model *model, const struct file *file, uint64_t offset, uint64_t length)
 {
 	struct ranges ranges = {0};
-	assert_int_equal(meta_read(model->meta, file->id, offset, length, 0, &ranges), FOS_OK);
+	assert_int_equal(meta_read(model->meta, file->id, offset, length, &ranges), FOS_OK);
 	uint64_t at = offset;
 	for (uint32_t i = 0; i < ranges.count; i++) {
 		struct range range = ranges.at[i];
@@ -114,7 +114,7 @@ static void verify(struct model *model, const struct file *file, uint64_t offset
 	assert_int_equal(at, offset + length);
 	ranges_clear(&ranges);
 	struct ranges beyond = {0};
-	assert_int_equal(meta_read(model->meta, file->id, offset, file->size - offset + 1, 0, &beyond),
+	assert_int_equal(meta_read(model->meta, file->id, offset, file->size - offset + 1, &beyond),
 					 FOS_RANGE);
 	assert_int_equal(beyond.count, 0);
 }
@@ -595,7 +595,7 @@ static void figures(void **state)
 		begin = now_us();
 		for (unsigned round = 0; round < rounds; round++, ranges.count = 0)
 			for (unsigned i = 0; i < COUNT; i++)
-				assert_int_equal(meta_read(meta, ids[i], 0, 4000, 0, &ranges), FOS_OK);
+				assert_int_equal(meta_read(meta, ids[i], 0, 4000, &ranges), FOS_OK);
 		printf("resolve a file, %s: %.3f us\n", warm ? "warm" : "cold",
 			   (now_us() - begin) / COUNT / rounds);
 		ranges_clear(&ranges);

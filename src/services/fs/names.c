@@ -137,7 +137,6 @@ static fos_status touch(struct meta *meta, uint64_t id, uint64_t now)
 static void after_drop(struct meta *meta, struct inode *inode)
 {
 	inode_cut(meta, inode, 0);
-	inode->until = 0; /* its id never comes back */
 	inode_forget(meta, inode);
 }
 

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <fractos/stats.h>
+
 #include "service.h"
 
 enum { COMMITS_BEFORE_SYNC = 512, PATHS_OFFSET = FOS_ARG + (int)sizeof(fos_fs_args) };
@@ -122,24 +124,19 @@ static void ask_sync(struct service *s)
 	sync_request(s->sync, meta_commits(s->meta));
 }
 
-void ops_freed(struct run run, uint64_t until, void *arg)
+void ops_freed(struct run run, void *arg)
 {
 	struct service *s = arg;
 	/* Without memory for the note the blocks stay taken until the next start: nothing is wrong. */
-	if (limbo_add(&s->limbo, run, until, meta_commits(s->meta)))
+	if (limbo_add(&s->limbo, run, s->gate.number, meta_commits(s->meta)))
 		service_need_tick(s);
-}
-
-static void unsure_run(struct run run, void *arg)
-{
-	ops_freed(run, service_now() + FS_UNSURE_TIME, arg);
 }
 
 static void release_limbo(struct service *s)
 {
 	int error;
-	if (s->limbo.count == 0 ||
-		!limbo_release(&s->limbo, service_now(), sync_done(s->sync, &error), give_back, s))
+	if (s->limbo.count == 0 || !limbo_release(&s->limbo, s->gate.over, sync_done(s->sync, &error),
+											  direct_uses, give_back, s))
 		return;
 	/* Those who found the volume full try again, each once. */
 	struct op *last = TAILQ_LAST(&s->space_queue, op_list), *op = TAILQ_FIRST(&s->space_queue);
@@ -148,6 +145,28 @@ static void release_limbo(struct service *s)
 		service_enqueue(op, &s->ready);
 		op = after;
 	}
+}
+
+void ops_blocks_free(struct service *s)
+{
+	release_limbo(s);
+	ops_settle(s);
+}
+
+void ops_direct_over(struct service *s)
+{
+	struct op *op;
+	while ((op = TAILQ_FIRST(&s->direct_queue)) != NULL)
+		service_enqueue(op, &s->ready);
+	release_limbo(s);
+}
+
+/* The end of a wait, before the client's own deadline, so that it hears why. */
+static void limit_wait(struct op *op)
+{
+	uint64_t now = service_now();
+	if (op->space_end == 0)
+		op->space_end = now + (op->deadline > now ? (op->deadline - now) / 4 * 3 : 0);
 }
 
 /* After everything that may have committed. */
@@ -182,8 +201,24 @@ static bool add_dirent(const fos_fs_dirent *entry, const char *name, void *arg)
 	return true;
 }
 
+/* Whether direct users stand in the way of a truncation, which then waits for their end. */
+static bool wait_for_direct(struct service *s, struct op *op)
+{
+	fos_fs_stat stat;
+	if (op->header.op != FOS_FS_TRUNCATE || meta_stat(s->meta, op->header.file, &stat) != FOS_OK ||
+		op->header.size >= stat.size || direct_take_back(s, op->header.file))
+		return false;
+	op->state = OP_DIRECT;
+	limit_wait(op);
+	service_enqueue(op, &s->direct_queue);
+	service_need_tick(s);
+	return true;
+}
+
 static void run_names(struct service *s, struct op *op)
 {
+	if (wait_for_direct(s, op))
+		return;
 	fos_status status = FOS_INTERNAL;
 	fos_fs_stat stat = {0};
 	struct page page = {.length = 0};
@@ -222,6 +257,7 @@ static void run_names(struct service *s, struct op *op)
 	case FOS_FS_READ:
 	case FOS_FS_WRITE:
 	case FOS_FS_FSYNC:
+	case FOS_FS_OPEN_DIRECT:
 		assert(false);
 	}
 	if (stat.file) {
@@ -233,12 +269,18 @@ static void run_names(struct service *s, struct op *op)
 
 /* ------------------------------------------------------------------ claims */
 
+static bool has_items(const struct op *op)
+{
+	uint32_t op_code = op->header.op;
+	return op_code == FOS_FS_READ || op_code == FOS_FS_WRITE || op_code == FOS_FS_OPEN_DIRECT;
+}
+
 /* The claims that an operation needs; false: it has been answered. */
 static bool enter_claims(struct service *s, struct op *op)
 {
 	uint32_t op_code = op->header.op;
-	bool io = op_code == FOS_FS_READ || op_code == FOS_FS_WRITE;
-	bool alone = op_code != FOS_FS_READ && op_code != FOS_FS_FSYNC;
+	bool io = has_items(op);
+	bool alone = op_code != FOS_FS_READ && op_code != FOS_FS_FSYNC && op_code != FOS_FS_OPEN_DIRECT;
 	fos_fs_stat stat = {.file = op->header.file};
 	if (op_code == FOS_FS_UNLINK || op_code == FOS_FS_RENAME) {
 		/* What goes is the file that is there now. Another may be there when the claim is
@@ -280,8 +322,8 @@ static bool needs_claims(struct service *s, const struct op *op)
 				return true;
 		return false; /* one with too many ranges enters them when that is known: run_read() */
 	}
-	return op_code == FOS_FS_READ || op_code == FOS_FS_WRITE || op_code == FOS_FS_TRUNCATE ||
-		   op_code == FOS_FS_UNLINK || op_code == FOS_FS_RENAME || op_code == FOS_FS_FSYNC;
+	return has_items(op) || op_code == FOS_FS_TRUNCATE || op_code == FOS_FS_UNLINK ||
+		   op_code == FOS_FS_RENAME || op_code == FOS_FS_FSYNC;
 }
 
 /* ------------------------------------------------------------------ bytes */
@@ -302,11 +344,9 @@ static void plan_write(struct service *s, struct op *op)
 	if (status == FOS_NO_SPACE && s->limbo.count) {
 		/* Blocks are on their way back from other files. */
 		op->state = OP_SPACE;
-		if (op->space_end == 0) { /* before the client's own deadline, so that it hears why */
-			uint64_t now = service_now();
-			op->space_end = now + (op->deadline > now ? (op->deadline - now) / 4 * 3 : 0);
-		}
+		limit_wait(op);
 		service_enqueue(op, &s->space_queue);
+		gate_turn(s, true);
 		service_need_tick(s);
 		after_commits(s);
 		return;
@@ -326,28 +366,13 @@ static void run_fsync(struct service *s, struct op *op)
 	io_flush(s, op);
 }
 
-/* Whether blocks that wait for reads which nobody tells us the end of are missed: then we stay on
- * the path of mediated reads for one more message, and know their end. */
-static bool short_of_space(const struct service *s)
-{
-	struct meta_usage usage;
-	meta_usage(s->meta, &usage);
-	return s->limbo.blocks > usage.free_blocks / 4;
-}
-
 static void run_read(struct service *s, struct op *op)
 {
-	bool off_path = !(op->header.flags & FOS_FS_RELAYED) && !short_of_space(s);
-	uint64_t until = 0;
-	if (off_path) {
-		uint64_t now = service_now();
-		uint64_t time = op->deadline > now ? op->deadline - now : 0;
-		until = now + (time < FS_READ_TIME_MAX ? time : FS_READ_TIME_MAX);
-	}
+	bool off_path = !(op->header.flags & FOS_FS_RELAYED);
 	fos_status status = FOS_OK;
 	for (uint32_t i = 0; i < op->header.count && status == FOS_OK; i++) {
 		const fos_fs_item *item = &op->items[i];
-		status = meta_read(s->meta, item->file, item->offset, item->length, until, &op->ranges);
+		status = meta_read(s->meta, item->file, item->offset, item->length, &op->ranges);
 	}
 	if (status != FOS_OK || op->total == 0) {
 		answer_meta(s, op, status, NULL, 0);
@@ -372,7 +397,7 @@ void ops_io_done(struct service *s, struct op *op)
 				snprintf(op->detail, sizeof op->detail, "%s", meta_error(s->meta));
 		}
 		if (op->status != FOS_OK)
-			meta_plan_abort(s->meta, &op->plan, op->unsure ? unsure_run : NULL, s);
+			meta_plan_abort(s->meta, &op->plan, op->unsure ? ops_freed : NULL, s);
 	} else if (op->header.op == FOS_FS_FSYNC && op->status == FOS_OK) {
 		int error;
 		op->sync_target = meta_commits(s->meta);
@@ -408,10 +433,10 @@ void ops_synced(struct service *s)
 static bool have_volume(struct service *s, struct op *op)
 {
 	uint32_t op_code = op->header.op;
-	if (op_code != FOS_FS_READ && op_code != FOS_FS_WRITE && op_code != FOS_FS_FSYNC)
+	if (!has_items(op) && op_code != FOS_FS_FSYNC)
 		return true;
 	uint64_t now = service_now();
-	if (volume_get(s->volume) && volume_fresh(s->volume, now))
+	if (volume_get(s->volume) && gate_ready(s))
 		return true;
 	if (op->state == OP_NEW) {
 		op->state = OP_VOLUME;
@@ -436,6 +461,9 @@ static void run_op(struct service *s, struct op *op)
 		break;
 	case FOS_FS_FSYNC:
 		run_fsync(s, op);
+		break;
+	case FOS_FS_OPEN_DIRECT:
+		direct_open(s, op);
 		break;
 	default:
 		run_names(s, op);
@@ -478,7 +506,10 @@ void ops_settle(struct service *s)
 
 void ops_volume_changed(struct service *s)
 {
-	struct op *op, *after, *last = TAILQ_LAST(&s->volume_queue, op_list);
+	struct op *op, *after;
+	gate_volume_changed(s);
+	direct_volume_changed(s);
+	struct op *last = TAILQ_LAST(&s->volume_queue, op_list);
 	if (!volume_get(s->volume)) {
 		/* What the block service has not answered, it never will. */
 		for (op = TAILQ_FIRST(&s->ops); op; op = after) {
@@ -509,12 +540,16 @@ void ops_tick(struct service *s)
 			ops_fail(s, op, FOS_BUSY, "the file is in use by operations before this one");
 		else if (op->state == OP_SPACE && now >= op->space_end)
 			ops_fail(s, op, FOS_NO_SPACE, "the volume is full");
+		else if (op->state == OP_DIRECT && op->queue && now >= op->space_end)
+			ops_fail(s, op, FOS_BUSY, "what a direct user of the file began is not over");
 		else if (op->state == OP_IO && now >= op->deadline + IO_GRACE) {
 			io_abandon(s, op, FOS_TIMED_OUT, "the block service did not answer in time");
 		}
 	}
 	release_limbo(s);
-	if (s->op_count || s->limbo.count)
+	gate_turn(s, !TAILQ_EMPTY(&s->space_queue));
+	direct_tick(s);
+	if (s->op_count || gate_busy(s) || direct_busy(s))
 		service_need_tick(s);
 	ops_settle(s);
 }
@@ -537,11 +572,12 @@ static uint32_t take_path(const fos_delivery *delivery, uint32_t offset, char *o
 static const char *take_arguments(struct op *op, const fos_delivery *delivery)
 {
 	const fos_fs_args *header = &op->header;
-	if (header->zero || header->op < FOS_FS_MKDIR || header->op > FOS_FS_FSYNC)
+	if (header->zero || header->op < FOS_FS_MKDIR || header->op > FOS_FS_OPEN_DIRECT)
 		return "there is no such operation";
-	if (header->flags & ~(uint32_t)FOS_FS_RELAYED)
+	bool direct = header->op == FOS_FS_OPEN_DIRECT;
+	if (header->flags & ~(uint32_t)(direct ? FOS_FS_DIRECT_WRITE : FOS_FS_RELAYED))
 		return "there is no such flag";
-	if (header->op != FOS_FS_READ && header->op != FOS_FS_WRITE) {
+	if (!has_items(op)) {
 		uint32_t length = take_path(delivery, PATHS_OFFSET, op->paths[0]);
 		bool by_id = header->op == FOS_FS_TRUNCATE || header->op == FOS_FS_FSYNC ||
 					 header->op == FOS_FS_STAT;
@@ -552,8 +588,8 @@ static const char *take_arguments(struct op *op, const fos_delivery *delivery)
 			return "the second path is missing or too long";
 		return NULL;
 	}
-	if (header->count == 0 || header->count > FOS_FS_ITEMS_MAX)
-		return "a read or write has 1 to 128 items";
+	if (header->count == 0 || header->count > (direct ? 1 : FOS_FS_ITEMS_MAX))
+		return direct ? "a direct user has one item" : "a read or write has 1 to 128 items";
 	uint32_t bytes = header->count * (uint32_t)sizeof(fos_fs_item);
 	const void *items = fos_delivery_imm(delivery, PATHS_OFFSET, bytes);
 	if (!items)
@@ -562,7 +598,7 @@ static const char *take_arguments(struct op *op, const fos_delivery *delivery)
 	if (!op->items)
 		return "no memory for an operation";
 	memcpy(op->items, items, bytes);
-	for (uint32_t i = 0; i < header->count; i++) {
+	for (uint32_t i = 0; i < header->count && !direct; i++) {
 		if (op->items[i].length > FOS_FS_IO_MAX - op->total)
 			return "a read or write has at most 64 MiB";
 		op->total += op->items[i].length;
@@ -573,6 +609,14 @@ static const char *take_arguments(struct op *op, const fos_delivery *delivery)
 /* The Memory of a read or write must be there, large enough and of the right kind. */
 static fos_status take_memory(struct op *op, const fos_delivery *delivery, const char **text)
 {
+	if (op->header.op == FOS_FS_OPEN_DIRECT) {
+		const fos_delivered_cap *life = &delivery->caps[FOS_FS_LIFE];
+		*text = "capability 2 must be the user's life, and a Request for the answer be there";
+		op->life = life->cap;
+		return life->kind == FOS_REQUEST && op->life != FOS_CAP_NONE && op->next != FOS_CAP_NONE
+				   ? FOS_OK
+				   : FOS_INVALID;
+	}
 	if (op->total == 0)
 		return FOS_OK;
 	const fos_delivered_cap *cap = &delivery->caps[FOS_FS_MEMORY];
@@ -618,12 +662,38 @@ static struct op *make_op(struct service *s, const fos_delivery *delivery)
 	return op;
 }
 
+static fos_handled stats(struct service *s, const fos_delivery *delivery)
+{
+	uint64_t open, ending, buffers = 0;
+	struct meta_usage usage;
+	fos_cap next = fos_delivery_cap(delivery, FOS_NEXT);
+	if (next == FOS_CAP_NONE)
+		return FOS_FINISH;
+	direct_count(s, &open, &ending);
+	meta_usage(s->meta, &usage);
+	for (unsigned i = 0; i < BUFFERS; i++)
+		buffers += s->buffers[i].used;
+	const fos_stat numbers[] = {
+		{"operations", s->op_count},       {"direct", open},
+		{"direct_ending", ending},         {"buffers_used", buffers},
+		{"blocks", usage.blocks},          {"blocks_free", usage.free_blocks},
+		{"blocks_limbo", s->limbo.blocks}, {"generation", s->gate.number},
+		{"files_claimed", s->claims.files}};
+	fos_args args;
+	fos_args_init(&args);
+	fos_args_imm(&args, FOS_CALL, FOS_RESULT, numbers, sizeof numbers);
+	ignore(fos_continue(s->front, delivery->id, next, &args, NULL, NULL));
+	return FOS_FINISH_LATER;
+}
+
 fos_handled ops_request(fos_channel *ch, const fos_delivery *delivery, void *arg)
 {
 	struct service *s = arg;
 	if (delivery->exception.status != FOS_OK)
 		return FOS_FINISH; /* somebody gave our Request as an on_error: nothing to do */
 	const fos_fs_args *header = fos_delivery_imm(delivery, FOS_ARG, sizeof *header);
+	if (header && header->op == FOS_STATS)
+		return stats(s, delivery);
 	struct op *op = header ? make_op(s, delivery) : NULL;
 	if (!op) {
 		ignore(fos_fail(ch, delivery->id, header ? FOS_QUOTA : FOS_INVALID,

@@ -61,7 +61,7 @@ static fos_status add_range(struct meta *meta, struct ranges *ranges, uint64_t o
 /* ------------------------------------------------------------------ reading */
 
 fos_status meta_read(struct meta *meta, uint64_t file, uint64_t offset, uint64_t length,
-					 uint64_t until, struct ranges *out)
+					 struct ranges *out)
 {
 	struct inode *inode;
 	fos_status status = inode_file(meta, file, &inode);
@@ -71,8 +71,6 @@ fos_status meta_read(struct meta *meta, uint64_t file, uint64_t offset, uint64_t
 		return db_say(&meta->db, FOS_RANGE, "file %llu has %llu bytes; asked for %llu from %llu",
 					  (unsigned long long)file, (unsigned long long)inode->size,
 					  (unsigned long long)length, (unsigned long long)offset);
-	if (until > inode->until)
-		inode->until = until;
 	uint64_t end = offset + length;
 	while (offset < end && status == FOS_OK) {
 		struct piece piece = map_piece(&inode->map, offset, end);
@@ -84,6 +82,30 @@ fos_status meta_read(struct meta *meta, uint64_t file, uint64_t offset, uint64_t
 		status = add_range(meta, out, piece.volume, piece.length);
 		offset += piece.length;
 	}
+	return status;
+}
+
+fos_status meta_extents(struct meta *meta, uint64_t file, uint64_t offset, uint64_t length,
+						uint32_t most, struct ranges *out, uint64_t *got)
+{
+	struct inode *inode;
+	*got = 0;
+	fos_status status = inode_file(meta, file, &inode);
+	if (status != FOS_OK)
+		return status;
+	uint64_t end =
+		offset > inode->size || length > inode->size - offset ? inode->size : offset + length;
+	for (uint64_t at = offset; at < end && status == FOS_OK && out->count < most;) {
+		struct piece piece = map_piece(&inode->map, at, end);
+		if (piece.hole)
+			break;
+		status = add_range(meta, out, piece.volume, piece.length);
+		at += piece.length;
+		*got = at - offset;
+	}
+	if (status == FOS_OK && *got == 0)
+		return db_say(&meta->db, FOS_RANGE, "file %llu has nothing written at %llu",
+					  (unsigned long long)file, (unsigned long long)offset);
 	return status;
 }
 

@@ -10,6 +10,7 @@
  *     delivery -> [VOLUME] -> [CLAIMS] -> run: names          -> answered
  *                                         run: one continue   -> answered   (mediated read)
  *                                         run: [SPACE] IO     -> [SYNC] -> answered
+ *                                         run: [DIRECT]       -> answered   (truncate, open direct)
  *
  * In brackets: waits, each with an end. An operation is answered exactly once, and then gone.
  */
@@ -22,6 +23,8 @@
 #include <fractos/fs.h>
 
 #include "claims.h"
+#include "direct.h"
+#include "gate.h"
 #include "limbo.h"
 #include "meta.h"
 #include "sync.h"
@@ -36,8 +39,6 @@ enum {
 #define FS_SECOND          UINT64_C(1000000000) /* ns */
 #define FS_VOLUME_PATIENCE FS_SECOND            /* for a block service that has just gone */
 #define FS_VOLUME_PAUSE    (FS_SECOND * 3 / 10) /* for one that has been away for longer */
-#define FS_UNSURE_TIME     (10 * FS_SECOND)     /* until nothing of a lost write can be under way */
-#define FS_READ_TIME_MAX   (30 * FS_SECOND)     /* of a mediated read that we remember */
 
 struct service;
 struct op;
@@ -59,7 +60,7 @@ struct piece_io {
 	uint64_t serial; /* what the answer must name */
 };
 
-enum op_state { OP_NEW, OP_VOLUME, OP_CLAIMS, OP_SPACE, OP_IO, OP_SYNC };
+enum op_state { OP_NEW, OP_VOLUME, OP_CLAIMS, OP_SPACE, OP_DIRECT, OP_IO, OP_SYNC };
 TAILQ_HEAD(op_list, op);
 
 struct op {
@@ -69,12 +70,12 @@ struct op {
 	enum op_state state;
 	uint32_t index; /* in the service's table */
 	fos_delivery_id delivery;
-	fos_cap next, memory;
+	fos_cap next, memory, life;
 	uint64_t memory_length;
 	uint8_t memory_rights;
 	uint64_t deadline;  /* ns of CLOCK_MONOTONIC */
 	uint64_t patience;  /* end of the wait for the volume */
-	uint64_t space_end; /* of the wait for space, 0: not waited yet */
+	uint64_t space_end; /* of the wait for space or direct users, 0: not waited yet */
 	fos_fs_args header;
 	fos_fs_item *items;
 	char paths[2][FOS_FS_PATH_MAX];
@@ -105,13 +106,16 @@ struct service {
 	fos_process *process;
 	fos_channel *front, *back;
 	fos_cap root, answer; /* our Requests: clients', and the block service's answers */
+	fos_cap direct_close; /* base of those that end a direct user */
 	struct meta *meta;
 	struct volume *volume;
 	struct sync *sync;
 	struct claims claims;
 	struct limbo limbo;
+	struct gate gate;
+	struct directs directs;
 	struct op_list ops;
-	struct op_list volume_queue, space_queue, sync_queue, buffer_queue; /* those who wait */
+	struct op_list volume_queue, space_queue, direct_queue, sync_queue, buffer_queue; /* who wait */
 	struct op_list ready; /* have just got their claims */
 	struct op *table[OPS_MAX];
 	uint32_t op_count;
@@ -145,7 +149,11 @@ void ops_volume_changed(struct service *s);
 void ops_synced(struct service *s);
 /* Goes on with what has become ready: at the end of everything that comes from outside. */
 void ops_settle(struct service *s);
-void ops_freed(struct run run, uint64_t until, void *service);
+void ops_freed(struct run run, void *service);
+/* Blocks in limbo may be free now. */
+void ops_blocks_free(struct service *s);
+/* A direct user is gone. */
+void ops_direct_over(struct service *s);
 void ops_tick(struct service *s);
 
 /* io.c */

@@ -1,5 +1,6 @@
-/* The file system in a cluster of three real Controllers: client and registry at n0, fs at n1, blk
- * at n2. All operations against a model, full volumes, malformed requests, kills and restarts.
+/* The file system in a cluster of four real Controllers: client and registry at n0, fs at n1, blk
+ * at n2, another client at n3. All operations against a model, full volumes, malformed requests,
+ * kills and restarts.
  *
  * With --figures it measures instead of testing.
  */
@@ -18,6 +19,7 @@
 #include <fractos/blk.h>
 #include <fractos/fs.h>
 #include <fractos/registry.h>
+#include <fractos/stats.h>
 
 #include "services/registry/launch.h"
 
@@ -26,7 +28,7 @@ enum { FILES = 5, FILE_BYTES = 300000, BUFFER_BYTES = 8 << 20 };
 
 struct fixture {
 	struct cluster cluster;
-	char dir[64];
+	char dir[64], hold[80];
 	pid_t registry, blk, fs;
 	fos_process *process;
 	fos_channel *ch;
@@ -55,20 +57,38 @@ static uint64_t now(void)
 static void start_blk(struct fixture *f)
 {
 	const char *const argv[] = {BLK, "--dir", f->dir, "--buffers", "8", NULL};
+	setenv("LD_PRELOAD", HOLD, 1);
+	setenv("FRACTOS_HOLD", f->hold, 1);
 	f->blk = launch(cluster_socket(&f->cluster, 2), argv);
+	unsetenv("LD_PRELOAD");
+	unsetenv("FRACTOS_HOLD");
 }
 
-static void start_fs(struct fixture *f)
+/* From here on nothing reaches the device, or everything does again. */
+static void hold_device(const struct fixture *f, bool hold)
+{
+	if (hold)
+		file_write(f->hold, "", 0600);
+	else
+		assert_int_equal(unlink(f->hold), 0);
+}
+
+static void start_fs_at(struct fixture *f, int node)
 {
 	char meta[80];
 	snprintf(meta, sizeof meta, "%s/meta", f->dir);
 	const char *const argv[] = {FS, "--meta", meta, "--size", "8M", NULL};
-	f->fs = launch(cluster_socket(&f->cluster, 1), argv);
+	f->fs = launch(cluster_socket(&f->cluster, node), argv);
 	fos_cap root;
 	assert_int_equal(fos_registry_wait(f->ch, "fs", 5 * SECOND, &root), FOS_OK);
 	if (f->root != FOS_CAP_NONE)
 		assert_int_equal(fos_cap_close(f->ch, f->root), FOS_OK);
 	f->root = root;
+}
+
+static void start_fs(struct fixture *f)
+{
+	start_fs_at(f, 1);
 }
 
 static void kill_one(pid_t *pid)
@@ -81,7 +101,8 @@ static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof *f);
 	scratch_make(f->dir, sizeof f->dir);
-	cluster_make(&f->cluster, 3, NULL);
+	snprintf(f->hold, sizeof f->hold, "%s/hold", f->dir);
+	cluster_make(&f->cluster, 4, NULL);
 	cluster_start_all(&f->cluster);
 	const char *const registry[] = {REGISTRY, NULL};
 	f->registry = launch(cluster_socket(&f->cluster, 0), registry);
@@ -551,23 +572,64 @@ static fos_handled call_ended(fos_channel *ch, const fos_delivery *delivery, voi
 	return FOS_FINISH;
 }
 
-static void begin_call(struct fixture *f, struct call *call, uint32_t op, unsigned flags,
-					   const fos_fs_item *item, uint64_t memory_offset)
+/* Sends `args`, with a ONCE Request of the call as next and on_error. */
+static void send_call(struct fixture *f, struct call *call, fos_cap request, fos_args *args,
+					  uint64_t time)
 {
-	const fos_request_options once = {.once = true, .deadline = 4 * SECOND};
+	const fos_request_options once = {.once = true, .deadline = time};
+	const fos_invoke_options options = {.time = time};
 	fos_cap reply;
-	fos_args args;
 	*call = (struct call){0};
 	assert_int_equal(fos_request_create(f->ch, call_ended, call, &once, &reply), FOS_OK);
+	fos_args_cap(args, FOS_CALL, FOS_NEXT, reply);
+	fos_args_on_error(args, FOS_CALL, reply);
+	assert_int_equal(fos_request_invoke(f->ch, request, args, &options), FOS_OK);
+	assert_int_equal(fos_cap_close(f->ch, reply), FOS_OK);
+}
+
+static void begin_call_for(struct fixture *f, struct call *call, uint32_t op, unsigned flags,
+						   const fos_fs_item *item, uint64_t memory_offset, uint64_t time)
+{
+	fos_args args;
 	fos_args_init(&args);
 	const fos_fs_args header = {.op = op, .flags = flags, .count = 1};
 	fos_cap memory =
 		fos_args_diminish(&args, f->memory, memory_offset, item->length ? item->length : 1, 0);
 	fos_fs_args_io(&args, FOS_CALL, &header, item, memory);
-	fos_args_cap(&args, FOS_CALL, FOS_NEXT, reply);
-	fos_args_on_error(&args, FOS_CALL, reply);
-	assert_int_equal(fos_request_invoke(f->ch, f->root, &args, NULL), FOS_OK);
-	assert_int_equal(fos_cap_close(f->ch, reply), FOS_OK);
+	send_call(f, call, f->root, &args, time);
+}
+
+static void begin_call(struct fixture *f, struct call *call, uint32_t op, unsigned flags,
+					   const fos_fs_item *item, uint64_t memory_offset)
+{
+	begin_call_for(f, call, op, flags, item, memory_offset, 4 * SECOND);
+}
+
+static void begin_direct_write(struct fixture *f, struct call *call, const fos_fs_direct *direct,
+							   uint64_t length)
+{
+	const fos_blk_range window = {0, length};
+	fos_args args;
+	fos_args_init(&args);
+	fos_args_imm(&args, FOS_CALL, FOS_ARG, &window, sizeof window);
+	fos_args_cap(&args, FOS_CALL, FOS_FS_MEMORY, f->memory);
+	send_call(f, call, direct->write, &args, 8 * SECOND);
+}
+
+static void begin_truncate(struct fixture *f, struct call *call, uint64_t file)
+{
+	const fos_fs_args header = {.op = FOS_FS_TRUNCATE, .file = file};
+	fos_args args;
+	fos_args_init(&args);
+	fos_args_imm(&args, FOS_CALL, FOS_ARG, &header, sizeof header);
+	send_call(f, call, f->root, &args, 8 * SECOND);
+}
+
+static void begin_close(struct fixture *f, struct call *call, fos_cap close)
+{
+	fos_args args;
+	fos_args_init(&args);
+	send_call(f, call, close, &args, 8 * SECOND);
 }
 
 /* Waits until all have ended, at most `limit` ns. */
@@ -739,6 +801,345 @@ static void test_wrong_volume(void **state)
 	start_fs(f);
 }
 
+/* ------------------------------------------------------------------ direct */
+
+static uint64_t stat_of(struct fixture *f, fos_cap service, const char *name)
+{
+	fos_stat stats[FOS_STATS_MAX];
+	unsigned count;
+	assert_int_equal(fos_stats_get(f->ch, service, stats, &count), FOS_OK);
+	for (unsigned i = 0; i < count; i++)
+		if (!strcmp(stats[i].name, name))
+			return stats[i].value;
+	fail_msg("there is no number \"%s\"", name);
+	return 0;
+}
+
+static void await_stat(struct fixture *f, const char *name, uint64_t value)
+{
+	uint64_t end = now() + 6 * SECOND;
+	while (stat_of(f, f->root, name) != value && now() < end)
+		fos_wait(f->ch, SECOND / 100);
+	if (stat_of(f, f->root, name) != value)
+		fail_msg("%s is %llu, not %llu", name, (unsigned long long)stat_of(f, f->root, name),
+				 (unsigned long long)value);
+}
+
+/* What a direct user holds is what the file system lends again later. */
+static void expect_nothing_lent(struct fixture *f, uint64_t blocks_free)
+{
+	await_stat(f, "direct", 0);
+	await_stat(f, "direct_ending", 0);
+	await_stat(f, "blocks_limbo", 0);
+	assert_int_equal(stat_of(f, f->root, "blocks_free"), blocks_free);
+}
+
+static void make_file(struct fixture *f, const char *path, int fill, uint64_t size,
+					  fos_fs_stat *stat)
+{
+	assert_int_equal(fos_fs_create(f->ch, f->root, path, stat), FOS_OK);
+	write_all(f, stat->file, fill, size);
+	assert_int_equal(fos_fs_open(f->ch, f->root, path, stat), FOS_OK);
+}
+
+static void open_direct(struct fixture *f, uint64_t file, uint64_t time, fos_fs_direct *direct)
+{
+	assert_int_equal(
+		fos_fs_open_direct(f->ch, f->root, file, 0, UINT64_MAX, FOS_FS_DIRECT_WRITE, time, direct),
+		FOS_OK);
+}
+
+static fos_status direct_byte(struct fixture *f, const fos_fs_direct *direct, bool write)
+{
+	return write ? fos_fs_direct_write(f->ch, direct, direct->info.offset, 1, f->memory)
+				 : fos_fs_direct_read(f->ch, direct, direct->info.offset, 1, f->memory);
+}
+
+static void expect_taken_back(struct fixture *f, const fos_fs_direct *direct)
+{
+	assert_int_equal(direct_byte(f, direct, false), FOS_REVOKED);
+	assert_int_equal(direct_byte(f, direct, true), FOS_REVOKED);
+}
+
+static void test_direct(void **state)
+{
+	struct fixture *f = *state;
+	enum { SIZE = 300001, HOLE = 2000000 };
+	fos_fs_stat stat;
+	fos_fs_direct direct, part;
+	make_file(f, "/f", 'a', SIZE, &stat);
+	fos_fs_item behind = {stat.file, HOLE, 100};
+	assert_int_equal(fos_fs_write(f->ch, f->root, &behind, 1, f->memory, 0), FOS_OK);
+	/* All that is written without a hole, and no more. */
+	open_direct(f, stat.file, 0, &direct);
+	assert_int_equal(direct.info.length, SIZE);
+	assert_int_equal(stat_of(f, f->root, "direct"), 1);
+	assert_int_equal(fos_fs_open_direct(f->ch, f->root, stat.file, SIZE, 1, 0, 0, &part),
+					 FOS_RANGE);
+	assert_int_equal(
+		fos_fs_open_direct(f->ch, f->root, stat.file, HOLE + 10, UINT64_MAX, 0, 0, &part), FOS_OK);
+	assert_int_equal(part.info.length, 90);
+	assert_int_equal(fos_fs_direct_write(f->ch, &part, HOLE + 10, 1, f->memory), FOS_DENIED);
+	assert_int_equal(fos_fs_direct_read(f->ch, &part, HOLE + 10, 91, f->memory), FOS_RANGE);
+	assert_int_equal(fos_fs_direct_read(f->ch, &part, HOLE + 9, 1, f->memory), FOS_RANGE);
+	assert_int_equal(fos_fs_direct_close(f->ch, &part), FOS_OK);
+	/* Written in place, seen by others. */
+	memset(f->bytes, 'b', SIZE);
+	assert_int_equal(fos_fs_direct_write(f->ch, &direct, 1000, 100000, f->memory), FOS_OK);
+	memset(f->bytes, 0, SIZE);
+	fos_fs_item all = {stat.file, 0, SIZE};
+	assert_int_equal(fos_fs_read(f->ch, f->root, &all, 1, f->memory, 0), FOS_OK);
+	for (unsigned i = 0; i < SIZE; i++)
+		assert_int_equal(f->bytes[i], i >= 1000 && i < 101000 ? 'b' : 'a');
+	memset(f->bytes, 0, SIZE);
+	assert_int_equal(fos_fs_direct_read(f->ch, &direct, 0, SIZE, f->memory), FOS_OK);
+	for (unsigned i = 0; i < SIZE; i++)
+		assert_int_equal(f->bytes[i], i >= 1000 && i < 101000 ? 'b' : 'a');
+	/* Closed: what was copied of it before is over too. */
+	fos_fs_direct copy = direct;
+	assert_int_equal(fos_cap_create_revtree(f->ch, direct.read, 0, &copy.read), FOS_OK);
+	assert_int_equal(fos_cap_create_revtree(f->ch, direct.write, 0, &copy.write), FOS_OK);
+	assert_int_equal(fos_fs_direct_close(f->ch, &direct), FOS_OK);
+	expect_taken_back(f, &copy);
+	assert_int_equal(stat_of(f, f->root, "direct"), 0);
+	assert_int_equal(stat_of(f, f->root, "direct_ending"), 0);
+	assert_int_equal(fos_fs_open_direct(f->ch, f->root, stat.file + 100, 0, 1, 0, 0, &direct),
+					 FOS_NOT_FOUND);
+	assert_int_equal(
+		fos_fs_open_direct(f->ch, f->root, stat.file, 0, 1, FOS_FS_RELAYED, 0, &direct),
+		FOS_INVALID);
+}
+
+enum taking { TRUNCATED, UNLINKED, REPLACED, LATE, CLOSED, TAKINGS };
+
+/* Blocks whose device I/O is held back belong to nobody else until it is over: for a direct write
+ * whose right is taken back meanwhile, in each way. */
+static void test_direct_held(void **state)
+{
+	struct fixture *f = *state;
+	enum { SIZE = 1 << 20 };
+	fos_cap blk;
+	assert_int_equal(fos_registry_wait(f->ch, "blk", 5 * SECOND, &blk), FOS_OK);
+	for (unsigned taking = 0; taking < TAKINGS; taking++) {
+		fos_fs_stat stat, other;
+		fos_fs_direct direct;
+		struct call calls[2];
+		uint64_t blocks_free = stat_of(f, f->root, "blocks_free");
+		make_file(f, "/f", 'a', SIZE, &stat);
+		uint64_t less_free = stat_of(f, f->root, "blocks_free");
+		if (taking == REPLACED)
+			assert_int_equal(fos_fs_create(f->ch, f->root, "/g", &other), FOS_OK);
+		open_direct(f, stat.file, taking == LATE ? SECOND / 2 : 0, &direct);
+		hold_device(f, true);
+		memset(f->bytes, 'x', SIZE);
+		begin_direct_write(f, &calls[0], &direct, SIZE);
+		while (stat_of(f, blk, "requests") == 0)
+			fos_wait(f->ch, SECOND / 100);
+		fos_cap close = direct.close;
+		calls[1] = (struct call){.ended = true};
+		if (taking == TRUNCATED)
+			begin_truncate(f, &calls[1], stat.file);
+		else if (taking == UNLINKED)
+			assert_int_equal(fos_fs_unlink(f->ch, f->root, "/f"), FOS_OK);
+		else if (taking == REPLACED)
+			assert_int_equal(fos_fs_rename(f->ch, f->root, "/g", "/f"), FOS_OK);
+		if (taking == UNLINKED || taking == REPLACED || taking == CLOSED)
+			begin_close(f, &calls[1], close);
+		/* Far longer than any pause of the service. */
+		for (uint64_t end = now() + 3 * SECOND / 2; now() < end;)
+			fos_wait(f->ch, SECOND / 20);
+		assert_false(calls[0].ended);
+		assert_false(taking != LATE && calls[1].ended);
+		assert_int_equal(stat_of(f, f->root, "direct_ending"), 1);
+		assert_int_equal(stat_of(f, f->root, "blocks_free"), less_free);
+		expect_taken_back(f, &direct);
+		hold_device(f, false);
+		for (uint64_t end = now() + 3 * SECOND;
+			 (!calls[0].ended || !calls[1].ended) && now() < end;)
+			fos_wait(f->ch, SECOND / 20);
+		assert_true(calls[0].ended && calls[1].ended);
+		assert_int_equal(calls[0].status, FOS_OK);
+		assert_int_equal(calls[1].status, FOS_OK);
+		if (taking != UNLINKED)
+			assert_int_equal(fos_fs_unlink(f->ch, f->root, "/f"), FOS_OK);
+		expect_nothing_lent(f, blocks_free);
+		/* Whoever gets the blocks finds his own bytes there. */
+		make_file(f, "/next", 'n', 6 << 20, &other);
+		expect_all(f, other.file, 'n', 6 << 20, 0);
+		assert_int_equal(fos_fs_unlink(f->ch, f->root, "/next"), FOS_OK);
+		expect_nothing_lent(f, blocks_free);
+	}
+	assert_int_equal(fos_cap_close(f->ch, blk), FOS_OK);
+}
+
+/* A mediated read that outlives its own deadline at the device keeps its blocks from others. */
+static void test_mediated_held(void **state)
+{
+	struct fixture *f = *state;
+	fos_fs_stat stat;
+	struct call call;
+	uint64_t blocks_free = stat_of(f, f->root, "blocks_free");
+	make_file(f, "/f", 'a', CALL_BYTES, &stat);
+	uint64_t less_free = stat_of(f, f->root, "blocks_free");
+	fos_cap blk;
+	assert_int_equal(fos_registry_wait(f->ch, "blk", 5 * SECOND, &blk), FOS_OK);
+	hold_device(f, true);
+	fos_fs_item item = {stat.file, 0, CALL_BYTES};
+	begin_call_for(f, &call, FOS_FS_READ, 0, &item, 0, SECOND / 2);
+	while (stat_of(f, blk, "requests") == 0)
+		fos_wait(f->ch, SECOND / 100);
+	assert_int_equal(fos_fs_unlink(f->ch, f->root, "/f"), FOS_OK);
+	for (uint64_t end = now() + 2 * SECOND; now() < end;)
+		fos_wait(f->ch, SECOND / 20);
+	assert_true(call.ended);
+	assert_int_equal(call.status, FOS_TIMED_OUT);
+	assert_int_equal(stat_of(f, f->root, "blocks_free"), less_free);
+	assert_true(stat_of(f, f->root, "blocks_limbo") > 0);
+	hold_device(f, false);
+	expect_nothing_lent(f, blocks_free);
+	assert_int_equal(fos_cap_close(f->ch, blk), FOS_OK);
+}
+
+/* The block service is killed while its device works: nothing of it is used for something else
+ * before the device is done and the service is there again. */
+static void test_blk_killed_held(void **state)
+{
+	struct fixture *f = *state;
+	fos_fs_stat stat;
+	fos_fs_direct direct;
+	struct call calls[2];
+	uint64_t blocks_free = stat_of(f, f->root, "blocks_free");
+	make_file(f, "/f", 'a', CALL_BYTES, &stat);
+	uint64_t less_free = stat_of(f, f->root, "blocks_free");
+	open_direct(f, stat.file, 0, &direct);
+	fos_cap blk;
+	assert_int_equal(fos_registry_wait(f->ch, "blk", 5 * SECOND, &blk), FOS_OK);
+	hold_device(f, true);
+	fos_fs_item item = {stat.file, 0, CALL_BYTES};
+	begin_direct_write(f, &calls[0], &direct, CALL_BYTES);
+	begin_call(f, &calls[1], FOS_FS_WRITE, 0, &item, 0);
+	while (stat_of(f, blk, "requests") < 2)
+		fos_wait(f->ch, SECOND / 100);
+	kill_one(&f->blk);
+	for (uint64_t end = now() + 2 * SECOND; !(calls[0].ended && calls[1].ended) && now() < end;)
+		fos_wait(f->ch, SECOND / 20);
+	assert_true(calls[0].ended && calls[0].status != FOS_OK);
+	assert_true(calls[1].ended && calls[1].status != FOS_OK);
+	assert_int_equal(fos_fs_unlink(f->ch, f->root, "/f"), FOS_OK);
+	for (uint64_t end = now() + 3 * SECOND / 2; now() < end;)
+		fos_wait(f->ch, SECOND / 20);
+	assert_int_equal(stat_of(f, f->root, "blocks_free"), less_free);
+	hold_device(f, false);
+	start_blk(f);
+	expect_nothing_lent(f, blocks_free);
+	assert_true(direct_byte(f, &direct, false) != FOS_OK);
+	make_file(f, "/next", 'n', CALL_BYTES, &stat);
+	expect_all(f, stat.file, 'n', CALL_BYTES, 0);
+}
+
+/* fs is killed, and started on another node before a direct user's write is over: it does not begin
+ * before that. */
+static void test_fs_moves(void **state)
+{
+	struct fixture *f = *state;
+	fos_fs_stat stat;
+	fos_fs_direct direct;
+	struct call call;
+	make_file(f, "/f", 'a', CALL_BYTES, &stat);
+	open_direct(f, stat.file, 0, &direct);
+	fos_cap blk;
+	assert_int_equal(fos_registry_wait(f->ch, "blk", 5 * SECOND, &blk), FOS_OK);
+	hold_device(f, true);
+	memset(f->bytes, 'x', CALL_BYTES);
+	begin_direct_write(f, &call, &direct, CALL_BYTES);
+	while (stat_of(f, blk, "requests") == 0)
+		fos_wait(f->ch, SECOND / 100);
+	kill_one(&f->fs);
+	pid_t later = fork();
+	if (later == 0) {
+		const struct timespec second = {1, 0};
+		nanosleep(&second, NULL);
+		_exit(unlink(f->hold));
+	}
+	uint64_t begin = now();
+	start_fs_at(f, 3);
+	assert_true(now() - begin > SECOND * 9 / 10);
+	int status;
+	assert_int_equal(waitpid(later, &status, 0), later);
+	assert_int_equal(status, 0);
+	for (uint64_t end = now() + 2 * SECOND; !call.ended && now() < end;)
+		fos_wait(f->ch, SECOND / 20);
+	assert_int_equal(call.status, FOS_OK);
+	expect_all(f, stat.file, 'x', CALL_BYTES, 0);
+	expect_taken_back(f, &direct);
+	assert_int_equal(fos_cap_close(f->ch, blk), FOS_OK);
+}
+
+/* A client of its own at `node` that uses a file directly until it is killed. */
+static pid_t start_user(struct fixture *f, int node, uint64_t file)
+{
+	int ready[2];
+	assert_int_equal(pipe(ready), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		const fos_attach_options options = {.socket = cluster_socket(&f->cluster, node),
+											.label = "user"};
+		fos_process *process;
+		fos_channel *ch;
+		fos_cap root, memory;
+		fos_fs_direct direct;
+		void *bytes;
+		if (fos_attach(&options, &process) != FOS_OK || fos_channel_open(process, &ch) != FOS_OK ||
+			fos_registry_wait(ch, "fs", 5 * SECOND, &root) != FOS_OK ||
+			fos_alloc(process, CALL_BYTES, 64, &bytes) != FOS_OK ||
+			fos_memory_create(ch, bytes, CALL_BYTES, FOS_READ | FOS_WRITE, &memory) != FOS_OK ||
+			fos_fs_open_direct(ch, root, file, 0, UINT64_MAX, FOS_FS_DIRECT_WRITE, 0, &direct) !=
+				FOS_OK)
+			_exit(1);
+		(void)!write(ready[1], "", 1);
+		while (fos_fs_direct_read(ch, &direct, 0, CALL_BYTES, memory) == FOS_OK)
+			continue;
+		_exit(2);
+	}
+	close(ready[1]);
+	char byte;
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+/* A direct user that dies in any way gives back what it has, long before its time is over. */
+static void test_user_dies(void **state)
+{
+	struct fixture *f = *state;
+	fos_fs_stat stat;
+	uint64_t blocks_free = stat_of(f, f->root, "blocks_free");
+	make_file(f, "/f", 'a', CALL_BYTES, &stat);
+	pid_t users[2] = {start_user(f, 0, stat.file), start_user(f, 3, stat.file)};
+	assert_int_equal(stat_of(f, f->root, "direct"), 2);
+	kill(users[0], SIGKILL);
+	await_stat(f, "direct", 1);
+	/* Its Controller goes: nobody tells, the session ends. */
+	cluster_end(&f->cluster, 3, SIGKILL);
+	await_stat(f, "direct", 0);
+	kill(users[1], SIGKILL);
+	for (unsigned i = 0; i < 2; i++)
+		waitpid(users[i], NULL, 0);
+	assert_true(cluster_start(&f->cluster, 3));
+	/* One that is stopped loses it when the file is cut. */
+	users[0] = start_user(f, 0, stat.file);
+	kill(users[0], SIGSTOP);
+	assert_int_equal(fos_fs_truncate(f->ch, f->root, stat.file, 0), FOS_OK);
+	assert_int_equal(stat_of(f, f->root, "direct"), 0);
+	kill(users[0], SIGCONT);
+	int status;
+	assert_int_equal(waitpid(users[0], &status, 0), users[0]);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 2);
+	assert_int_equal(fos_fs_unlink(f->ch, f->root, "/f"), FOS_OK);
+	expect_nothing_lent(f, blocks_free);
+	assert_int_equal(stat_of(f, f->root, "operations"), 0);
+}
+
 /* ------------------------------------------------------------------ figures */
 
 static int compare_u64(const void *a, const void *b)
@@ -805,6 +1206,12 @@ int main(int argc, char **argv)
 		TEST(test_order),
 		TEST(test_blk_dies_under_load),
 		TEST(test_blk_restarts_unseen),
+		TEST(test_direct),
+		TEST(test_direct_held),
+		TEST(test_mediated_held),
+		TEST(test_blk_killed_held),
+		TEST(test_fs_moves),
+		TEST(test_user_dies),
 		TEST(test_wrong_volume),
 		TEST(test_stops_without_blk),
 		TEST(test_controller_lost),

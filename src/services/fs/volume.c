@@ -14,10 +14,8 @@
 #include "volume.h"
 
 #define SECOND      UINT64_C(1000000000)
-#define FOR_EVER    (SECOND * 86400 * 365 * 100) /* a lease ends with its holder, not with time */
-#define FRESH       (20 * SECOND / 1000)         /* a node seen reachable counts as such */
-#define LOOKUP_TIME (SECOND / 2)                 /* between looks whether to stop */
-#define BUSY_PAUSE  (20 * SECOND / 1000)         /* while a dead opener's lease is not yet over */
+#define LOOKUP_TIME (SECOND / 2)          /* between looks whether to stop */
+#define BUSY_PAUSE  (200 * SECOND / 1000) /* while another has the volume */
 
 enum { LABEL_VERSION = 1 };
 static const char label_magic[8] = "FOSFS\n\r\0";
@@ -28,6 +26,7 @@ struct label { /* the start of block 0 */
 	uint32_t zero;
 	uint64_t size;
 	uint8_t id[META_ID_BYTES];
+	uint64_t mounts; /* how many processes have begun to use it */
 };
 
 struct opened { /* what one opening gave */
@@ -35,6 +34,11 @@ struct opened { /* what one opening gave */
 	fos_cap root;
 	fos_blk_volume volume;
 	char text[VOLUME_TEXT_MAX];
+};
+
+struct watch { /* a monitor of the volume's Requests */
+	struct volume *volume;
+	uint64_t generation;
 };
 
 struct volume {
@@ -45,17 +49,18 @@ struct volume {
 	void (*changed)(void *arg);
 	void *changed_arg;
 	/* The serving thread's. */
-	bool up, asking, opening;
+	bool up, opening;
 	struct opened now;
-	struct opened last;        /* its capabilities are still open: see volume_suspect() */
-	uint64_t generation;       /* rises by one with each opening */
-	uint64_t seen, down_since; /* ns: when the node was last reachable; the end */
-	fos_cap watch;             /* base Request of the watch's end */
+	struct opened last;      /* its capabilities are still open: see volume_suspect() */
+	uint64_t generation;     /* rises by one with each opening */
+	uint64_t down_since;     /* ns: the end */
+	struct watch watches[2]; /* of this generation and of the one before */
 	/* The helper's. */
 	fos_channel *channel;
 	void *block; /* FS_BLOCK bytes of arena, */
 	fos_cap block_memory;
 	uint8_t id[META_ID_BYTES];
+	uint64_t mounts;
 	bool id_known;
 	pthread_t thread;
 	bool thread_runs;
@@ -119,7 +124,8 @@ static fos_status look_up(struct volume *volume, uint64_t end, struct opened *ou
 static fos_status open_once(struct volume *volume, struct opened *out)
 {
 	const struct volume_options *options = &volume->options;
-	const unsigned flags = FOS_BLK_READ | FOS_BLK_WRITE | FOS_BLK_EXCLUSIVE;
+	const unsigned flags = FOS_BLK_READ | FOS_BLK_WRITE | FOS_BLK_EXCLUSIVE |
+						   (volume->id_known ? FOS_BLK_UNLESS_HELD : 0);
 	fos_status status =
 		fos_blk_open(volume->channel, out->root, options->name, flags, &out->volume);
 	if (status == FOS_NOT_FOUND && options->create) {
@@ -132,8 +138,9 @@ static fos_status open_once(struct volume *volume, struct opened *out)
 
 static void close_caps(fos_channel *ch, const struct opened *opened)
 {
-	const fos_cap caps[] = {opened->root, opened->volume.read, opened->volume.write,
-							opened->volume.flush};
+	const fos_blk_volume *blk = &opened->volume;
+	const fos_cap caps[] = {opened->root, blk->read,        blk->write,
+							blk->flush,   blk->read_window, blk->write_window};
 	for (unsigned i = 0; i < sizeof caps / sizeof caps[0]; i++) {
 		if (caps[i] != FOS_CAP_NONE)
 			(void)!fos_cap_close_async(ch, caps[i], NULL, NULL);
@@ -153,6 +160,9 @@ static fos_status check_label(struct volume *volume, struct opened *out)
 		memcmp(label->id, volume->id, META_ID_BYTES) != 0)
 		return say(out->text, FOS_INVALID, "volume %s is not the one that the metadata belongs to",
 				   volume->options.name);
+	if (label->mounts != volume->mounts)
+		return say(out->text, FOS_INVALID, "another process has used volume %s since",
+				   volume->options.name);
 	return FOS_OK;
 }
 
@@ -160,11 +170,9 @@ static fos_status check_label(struct volume *volume, struct opened *out)
 static void open_volume(struct volume *volume, uint64_t end, struct opened *out)
 {
 	*out = (struct opened){0};
-	while (fos_poll(volume->channel) > 0) /* the leases of earlier openings */
-		continue;
 	fos_status status = look_up(volume, end, out);
 	if (status == FOS_OK) {
-		/* BUSY: somebody has it exclusively; if that one died, his lease is about to end. */
+		/* BUSY: somebody has it exclusively. */
 		while ((status = open_once(volume, out)) == FOS_BUSY && clock_now() < end &&
 			   !stopping(volume))
 			pause_a_moment();
@@ -208,34 +216,27 @@ static void *helper(void *arg)
 
 /* ------------------------------------------------------------------ the serving thread's side */
 
-static fos_handled watch_ended(fos_channel *ch, const fos_delivery *delivery, void *arg)
+static void watch_ended(fos_channel *ch, const fos_result *result, void *arg)
 {
-	struct volume *volume = arg;
-	const uint64_t *generation = fos_delivery_imm(delivery, 0, sizeof *generation);
-	if (!generation || *generation != volume->generation || !volume->up)
-		return FOS_FINISH;
+	static const char *const words[] = {
+		"there is no monitor for it", "another has it now, or it was deleted",
+		"the block service died",     "its node died",
+		"its node cannot be reached", ""};
+	struct watch *watch = arg;
+	struct volume *volume = watch->volume;
+	if (result->status == FOS_CANCELLED || watch->generation != volume->generation || !volume->up)
+		return;
 	char why[VOLUME_TEXT_MAX];
-	const fos_exception *e = &delivery->exception;
-	snprintf(why, sizeof why, "the block service died or lost volume %s (%s%s%s)",
-			 volume->options.name, fos_status_name(e->status), e->where[0] ? " at " : "", e->where);
+	snprintf(why, sizeof why, "volume %s is lost: %s", volume->options.name, words[result->gone]);
 	volume_suspect(volume, why);
-	return FOS_FINISH;
 }
 
 static void begin_watch(struct volume *volume)
 {
-	fos_blk_args request = {.op = FOS_BLK_WATCH};
-	snprintf(request.name, sizeof request.name, "%s", volume->options.name);
-	fos_args args;
-	fos_args_init(&args);
-	fos_args_imm(&args, FOS_CALL, FOS_ARG, &request, sizeof request);
-	fos_cap end = fos_args_refine(&args, volume->watch);
-	fos_args_imm(&args, end, 0, &volume->generation, sizeof volume->generation);
-	fos_args_on_error(&args, FOS_CALL, end);
-	fos_args_cap(&args, FOS_CALL, FOS_NEXT, end);
-	const fos_invoke_options options = {.time = FOR_EVER};
+	struct watch *watch = &volume->watches[volume->generation % 2];
+	*watch = (struct watch){volume, volume->generation};
 	fos_status status =
-		fos_request_invoke_async(volume->back, volume->now.root, &args, &options, NULL, NULL);
+		fos_monitor_receive_async(volume->back, volume->now.volume.read, watch_ended, watch);
 	if (status != FOS_OK)
 		volume_suspect(volume, fos_status_text(status));
 }
@@ -249,7 +250,6 @@ static void take(struct volume *volume, const struct opened *opened)
 	close_caps(volume->back, &volume->last);
 	volume->last = (struct opened){0};
 	volume->generation++;
-	volume->seen = clock_now();
 	begin_watch(volume);
 }
 
@@ -305,31 +305,6 @@ void volume_suspect(struct volume *volume, const char *why)
 		volume->changed(volume->changed_arg);
 }
 
-static void information(fos_channel *ch, const fos_result *result, void *arg)
-{
-	struct volume *volume = arg;
-	volume->asking = false;
-	if (!volume->up)
-		return;
-	if (result->status != FOS_OK || !result->info.reachable) {
-		volume_suspect(volume, "the node of the block service cannot be reached");
-		return;
-	}
-	volume->seen = clock_now();
-	if (volume->changed)
-		volume->changed(volume->changed_arg);
-}
-
-bool volume_fresh(struct volume *volume, uint64_t now)
-{
-	if (now - volume->seen < FRESH)
-		return true;
-	if (!volume->asking &&
-		fos_cap_info_async(volume->back, volume->now.volume.read, information, volume) == FOS_OK)
-		volume->asking = true;
-	return false;
-}
-
 const fos_blk_volume *volume_get(const struct volume *volume)
 {
 	return volume->up ? &volume->now.volume : NULL;
@@ -343,6 +318,11 @@ uint64_t volume_size(const struct volume *volume)
 const char *volume_text(const struct volume *volume)
 {
 	return volume->now.text;
+}
+
+uint64_t volume_generation(const struct volume *volume)
+{
+	return volume->generation;
 }
 
 uint64_t volume_down_since(const struct volume *volume)
@@ -376,8 +356,6 @@ fos_status volume_start(fos_process *process, fos_channel *back,
 	*out = volume;
 	volume->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	fos_status status = volume->fd < 0 ? say(text, FOS_QUOTA, "%s", strerror(errno)) : FOS_OK;
-	if (status == FOS_OK)
-		status = fos_request_create(back, watch_ended, volume, NULL, &volume->watch);
 	if (status == FOS_OK)
 		status = fos_channel_open(process, &volume->channel);
 	if (status == FOS_OK)
@@ -435,7 +413,7 @@ static fos_status write_label(struct volume *volume, const struct meta_volume *m
 							   volume->block_memory);
 	if (status == FOS_OK)
 		status = fos_blk_flush(volume->back, blk);
-	struct label label = {.version = LABEL_VERSION, .size = mine->size};
+	struct label label = {.version = LABEL_VERSION, .size = mine->size, .mounts = volume->mounts};
 	memcpy(label.magic, label_magic, sizeof label.magic);
 	memcpy(label.id, mine->id, sizeof label.id);
 	memcpy(volume->block, &label, sizeof label);
@@ -444,6 +422,14 @@ static fos_status write_label(struct volume *volume, const struct meta_volume *m
 	if (status == FOS_OK)
 		status = fos_blk_flush(volume->back, blk);
 	return status;
+}
+
+/* Into the label that has just been read: whoever used the volume before sees that he is not alone.
+ */
+static fos_status write_mounts(struct volume *volume)
+{
+	((struct label *)volume->block)->mounts = volume->mounts;
+	return fos_blk_write(volume->back, &volume->now.volume, 0, FS_BLOCK, volume->block_memory);
 }
 
 fos_status volume_format(struct volume *volume, struct meta *meta, char *text)
@@ -464,8 +450,8 @@ fos_status volume_format(struct volume *volume, struct meta *meta, char *text)
 	if (mine.ready && !ours)
 		return say(text, FOS_INVALID, "volume %s is not the one that the metadata belongs to",
 				   mine.name);
-	if (!ours)
-		status = write_label(volume, &mine);
+	volume->mounts = ours ? label->mounts + 1 : 1;
+	status = ours ? write_mounts(volume) : write_label(volume, &mine);
 	if (status == FOS_OK && !mine.ready)
 		status = meta_set_ready(meta);
 	if (status != FOS_OK)

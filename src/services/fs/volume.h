@@ -1,9 +1,11 @@
 /* The fs service's volume on the block service: opened, watched, and opened again.
  *
  * Opening blocks (names are looked up, Requests answered), so a helper thread does it on a channel
- * of its own. The serving thread learns of the end by an eventfd. The watch is a delivery that the
- * block service keeps open: its exception says that the service died or the volume was deleted, and
- * then the helper is set to work again.
+ * of its own. The serving thread learns of the end by an eventfd. A monitor on the volume's
+ * Requests says that the service or its node died, cannot be reached, or gave the volume to
+ * another, and then the helper is set to work again. The first opening takes the volume from
+ * whoever had it, later ones do not: a file system that lost its volume to a successor stays
+ * without one.
  *
  *     volume_start -> OPENING -> UP -- watch ends, node unreachable, STALE --> OPENING ...
  *                        '-> REFUSED (another's volume, wrong size): asked again when needed
@@ -46,6 +48,9 @@ void volume_look(struct volume *volume);
 
 /* The volume's Requests; NULL while it is not open. */
 const fos_blk_volume *volume_get(const struct volume *volume);
+/* Rises by one with each opening. When the volume is open, nothing that was begun through an
+ * earlier opening is under way any more. */
+uint64_t volume_generation(const struct volume *volume);
 uint64_t volume_size(const struct volume *volume);
 /* Why it is not open, and since when that is known (ns of CLOCK_MONOTONIC). */
 const char *volume_text(const struct volume *volume);
@@ -55,9 +60,5 @@ void volume_suspect(struct volume *volume, const char *why);
 
 /* Somebody waits for a volume that is not open: another attempt, where none is under way. */
 void volume_need(struct volume *volume);
-
-/* Whether the block service's node was seen reachable a moment ago; if not, asks the own
- * Controller, and changed() follows. */
-bool volume_fresh(struct volume *volume, uint64_t now);
 
 #endif
