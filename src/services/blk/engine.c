@@ -669,6 +669,13 @@ void engine_file_close(struct engine_file *file)
 		file_free(file);
 }
 
+fos_status engine_keep_open(struct engine *engine, int fd)
+{
+	/* The kernel lets go of a ring's files when the last of its I/O is back. */
+	return io_uring_register_files_update(&engine->ring, ENGINE_FILES_MAX, &fd, 1) == 1 ? FOS_OK
+																						: FOS_QUOTA;
+}
+
 int engine_fd(const struct engine *engine)
 {
 	return engine->event_fd;
@@ -696,7 +703,7 @@ static bool ring_open(struct engine *engine, void *buffers, size_t size, const c
 	}
 	engine->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (engine->event_fd < 0 || io_uring_register_eventfd(&engine->ring, engine->event_fd) < 0 ||
-		io_uring_register_files_sparse(&engine->ring, ENGINE_FILES_MAX) < 0) {
+		io_uring_register_files_sparse(&engine->ring, ENGINE_FILES_MAX + 1) < 0) {
 		*error = "io_uring refuses an eventfd or registered files (Linux 5.19 is needed)";
 		if (engine->event_fd >= 0)
 			close(engine->event_fd);

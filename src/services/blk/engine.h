@@ -80,6 +80,10 @@ FOS_CHECKED fos_status engine_file_open(struct engine *engine, int fd, uint64_t 
 /* No operation starts on it any more; it is closed when those under way have ended. */
 void engine_file_close(struct engine_file *file);
 
+/* Keeps the description of `fd` open until the device has ended everything that was ever begun,
+ * also when this process is killed. Once; fd stays the caller's. */
+FOS_CHECKED fos_status engine_keep_open(struct engine *engine, int fd);
+
 enum engine_kind { ENGINE_READ, ENGINE_WRITE, ENGINE_FLUSH };
 
 /* Starts an operation; ranges are copied. Refused, without `done`: RANGE, INVALID (no bytes, too

@@ -15,11 +15,14 @@
 #include "front.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/queue.h>
+#include <unistd.h>
 
 #include <fractos/stats.h>
 
@@ -85,6 +88,7 @@ struct front {
 	struct engine *engine;
 	uint8_t *staging;
 	fos_cap staging_memory, root;
+	int lock; /* held while the device may work for us, -1: none */
 	uint64_t last_serial;
 	struct set sets[SETS_MAX];
 	struct openings openings;
@@ -629,6 +633,23 @@ static void on_event(fos_channel *ch, int fd, void *arg)
 	engine_poll(front->engine);
 }
 
+/* Lets whoever drains know when the device has ended what we began, also when we are killed: one
+ * lock for all volumes, on a file that nobody else has, so that no successor can take it in
+ * between. */
+static fos_status hold_lock(struct front *front)
+{
+	/* A file without a name, where the Controller can look at its lock. */
+	static const char *const places[] = {"/dev/shm", "/tmp"};
+	for (unsigned i = 0; front->lock < 0 && i < 2; i++)
+		front->lock = open(places[i], O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	if (front->lock < 0 || flock(front->lock, LOCK_EX | LOCK_NB) != 0)
+		return FOS_QUOTA;
+	fos_status status = engine_keep_open(front->engine, front->lock);
+	if (status == FOS_OK)
+		status = fos_device_held(fos_channel_process(front->ch), front->lock);
+	return status;
+}
+
 static fos_status make_requests(struct front *front)
 {
 	fos_status status = fos_watch(front->ch, engine_fd(front->engine), on_event, front);
@@ -650,6 +671,7 @@ fos_status front_open(fos_channel *ch, struct volumes *volumes, size_t buffers, 
 	if (!front)
 		goto failed;
 	front->ch = ch;
+	front->lock = -1;
 	front->volumes = volumes;
 	LIST_INIT(&front->requests);
 	TAILQ_INIT(&front->openings);
@@ -667,6 +689,10 @@ fos_status front_open(fos_channel *ch, struct volumes *volumes, size_t buffers, 
 	what = error;
 	for (uint32_t i = 0; status == FOS_OK && i < volumes->count; i++)
 		status = volume_start(front, volumes->all[i], error);
+	if (status != FOS_OK)
+		goto failed;
+	what = "cannot register its device";
+	status = hold_lock(front);
 	if (status != FOS_OK)
 		goto failed;
 	what = "cannot make its Requests";
@@ -701,6 +727,8 @@ void front_close(struct front *front)
 		front->volumes->all[i]->user = NULL;
 	}
 	engine_close(front->engine);
+	if (front->lock >= 0)
+		close(front->lock);
 	for (struct opening *at; (at = TAILQ_FIRST(&front->openings)) != NULL; free(at))
 		TAILQ_REMOVE(&front->openings, at, link);
 	while (!LIST_EMPTY(&front->requests)) {

@@ -31,7 +31,8 @@ struct client {
 
 struct fixture {
 	struct cluster cluster;
-	char dir[64]; /* of the volumes */
+	char dir[64];  /* of the volumes */
+	char hold[80]; /* see hold.c */
 	pid_t registry, blk;
 	struct client client;
 	uint8_t *bytes; /* MEMORY bytes of the client's arena */
@@ -58,7 +59,20 @@ static void client_open(struct client *client, const char *socket)
 static void start_blk(struct fixture *f)
 {
 	const char *const argv[] = {BLK, "--dir", f->dir, "--buffers", "16", NULL};
+	setenv("LD_PRELOAD", HOLD, 1);
+	setenv("FRACTOS_HOLD", f->hold, 1);
 	f->blk = launch(cluster_socket(&f->cluster, 1), argv);
+	unsetenv("LD_PRELOAD");
+	unsetenv("FRACTOS_HOLD");
+}
+
+/* From here on nothing reaches the device, or everything does again. */
+static void hold_device(const struct fixture *f, bool hold)
+{
+	if (hold)
+		file_write(f->hold, "", 0600);
+	else
+		assert_int_equal(unlink(f->hold), 0);
 }
 
 static int setup(void **state)
@@ -66,6 +80,7 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof *f);
 	const char *const registry[] = {REGISTRY, NULL};
 	scratch_make(f->dir, sizeof f->dir);
+	snprintf(f->hold, sizeof f->hold, "%s/hold", f->dir);
 	cluster_make(&f->cluster, 2, NULL);
 	cluster_start_all(&f->cluster);
 	f->registry = launch(cluster_socket(&f->cluster, 0), registry);
@@ -503,6 +518,127 @@ static void test_killed_under_load(void **state)
 	}
 }
 
+/* A holder of its own that writes for ever, until it is refused. */
+static pid_t start_holder(struct fixture *f)
+{
+	int ready[2];
+	assert_int_equal(pipe(ready), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct client holder;
+		fos_blk_volume volume;
+		void *bytes;
+		fos_cap memory;
+		client_open(&holder, cluster_socket(&f->cluster, 0));
+		if (fos_alloc(holder.process, 8192, 64, &bytes) != FOS_OK ||
+			fos_memory_create(holder.ch, bytes, 8192, FOS_READ, &memory) != FOS_OK ||
+			fos_blk_open(holder.ch, holder.blk, "data", EXCLUSIVE, &volume) != FOS_OK)
+			_exit(1);
+		memset(bytes, 'h', 8192);
+		(void)!write(ready[1], "", 1);
+		fos_status status;
+		while ((status = fos_blk_write(holder.ch, &volume, 0, 8192, memory)) == FOS_OK)
+			continue;
+		_exit(status == FOS_REVOKED ? 0 : 2);
+	}
+	close(ready[1]);
+	char byte;
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+/* Opens EXCLUSIVE without waiting for the answer. */
+static void start_open(struct landing *landing, fos_cap blk)
+{
+	const fos_blk_args request = {.op = FOS_BLK_OPEN, .flags = EXCLUSIVE, .name = "data"};
+	fos_channel *ch = landing->f->client.ch;
+	fos_args args;
+	fos_cap life;
+	assert_int_equal(fos_channel_life(ch, &life), FOS_OK);
+	fos_args_init(&args);
+	fos_args_imm(&args, FOS_CALL, FOS_ARG, &request, sizeof request);
+	fos_args_cap(&args, FOS_CALL, FOS_BLK_LIFE, life);
+	fos_args_cap(&args, FOS_CALL, FOS_NEXT, landing->request);
+	fos_args_on_error(&args, FOS_CALL, landing->request);
+	const fos_invoke_options options = {.time = 20 * SECOND};
+	assert_int_equal(fos_request_invoke(ch, blk, &args, &options), FOS_OK);
+}
+
+/* A holder that lives and does not answer is fenced: the next one is answered when nothing of the
+ * earlier one is under way, and what that one sends later is refused. */
+static void test_exclusive_stopped(void **state)
+{
+	struct fixture *f = *state;
+	fos_channel *ch = f->client.ch;
+	fos_blk_volume volume;
+	struct landing landing;
+	int status;
+	assert_int_equal(fos_blk_create(ch, f->client.blk, "data", 8192), FOS_OK);
+	pid_t holder = start_holder(f);
+	hold_device(f, true);
+	while (stat_of(&f->client, "requests") == 0)
+		fos_wait(ch, SECOND / 100);
+	kill(holder, SIGSTOP);
+	landing_init(&landing, f);
+	start_open(&landing, f->client.blk);
+	for (uint64_t end = now() + SECOND; now() < end;)
+		fos_wait(ch, SECOND / 20);
+	assert_int_equal(landing.good + landing.failed, 0);
+	assert_int_equal(stat_of(&f->client, "opening"), 1);
+	hold_device(f, false);
+	await(&landing, 1);
+	assert_int_equal(landing.status, FOS_OK);
+	assert_int_equal(fos_blk_open(ch, f->client.blk, "data", EXCLUSIVE, &volume), FOS_OK);
+	memset(f->bytes, 'n', 8192);
+	assert_int_equal(fos_blk_write(ch, &volume, 0, 8192, f->memory), FOS_OK);
+	kill(holder, SIGCONT);
+	assert_int_equal(waitpid(holder, &status, 0), holder);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	assert_int_equal(fos_blk_read(ch, &volume, 0, 8192, f->memory), FOS_OK);
+	for (unsigned i = 0; i < 8192; i++)
+		assert_int_equal(f->bytes[i], 'n');
+	/* What does not end in time is said so, and can be asked for again. */
+	holder = start_holder(f);
+	hold_device(f, true);
+	while (stat_of(&f->client, "requests") == 0)
+		fos_wait(ch, SECOND / 100);
+	start_open(&landing, f->client.blk);
+	expect(&landing, FOS_TIMED_OUT, "what its earlier holder began is not over");
+	hold_device(f, false);
+	assert_int_equal(fos_blk_open(ch, f->client.blk, "data", EXCLUSIVE, &volume), FOS_OK);
+	assert_int_equal(waitpid(holder, &status, 0), holder);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* Who drains what a killed service was asked for waits for its device. */
+static void test_killed_while_device_works(void **state)
+{
+	struct fixture *f = *state;
+	fos_channel *ch = f->client.ch;
+	fos_blk_volume volume;
+	struct landing landing;
+	fos_cap child;
+	const fos_blk_range range = {0, 8192};
+	assert_int_equal(fos_blk_create(ch, f->client.blk, "data", 8192), FOS_OK);
+	open_volume(f, "data", &volume);
+	assert_int_equal(fos_cap_create_revtree(ch, volume.write, 0, &child), FOS_OK);
+	hold_device(f, true);
+	landing_init(&landing, f);
+	start(&landing, child, &range, 1, f->memory);
+	while (stat_of(&f->client, "requests") == 0)
+		fos_wait(ch, SECOND / 100);
+	kill(f->blk, SIGKILL);
+	launch_end(f->blk, 0);
+	f->blk = 0;
+	await(&landing, 1);
+	assert_int_equal(landing.status, FOS_PEER_LOST);
+	assert_int_equal(fos_cap_drain(ch, child, SECOND), FOS_TIMED_OUT);
+	hold_device(f, false);
+	assert_int_equal(fos_cap_drain(ch, child, 5 * SECOND), FOS_OK);
+	start_blk(f);
+}
+
 /* Reads and writes through a window stay inside its extents, whatever the client names. */
 static void test_window(void **state)
 {
@@ -590,6 +726,8 @@ int main(void)
 		TEST(test_delete_while_open),
 		TEST(test_window),
 		TEST(test_exclusive),
+		TEST(test_exclusive_stopped),
+		TEST(test_killed_while_device_works),
 		TEST(test_exclusive_node_lost),
 		TEST(test_killed_under_load),
 		TEST(test_controller_lost),
