@@ -374,7 +374,46 @@ fos_status fos_cap_revoke_async(fos_channel *ch, fos_cap cap, fos_done done, voi
 fos_status fos_cap_drain_async(fos_channel *ch, fos_cap cap, uint64_t time, fos_done done,
 							   void *arg)
 {
-	return submit(done, arg, &(fos_result){.status = fos_cap_revoke(ch, cap)});
+	fos_status status = fos_cap_revoke(ch, cap);
+	if (status == FOS_OK && verdict() != FOS_OK)
+		status = FOS_TIMED_OUT;
+	return submit(done, arg, &(fos_result){.status = status});
+}
+
+/* Whoever is watched ends some time. */
+fos_status fos_monitor_receive_async(fos_channel *ch, fos_cap cap, fos_done done, void *arg)
+{
+	fos_status status = check_slot(cap);
+	return submit(done, arg,
+				  &(fos_result){.status = status == FOS_OK ? FOS_REVOKED : status,
+								.gone = status == FOS_OK ? FOS_GONE_MAKER : FOS_GONE_NOT});
+}
+
+/* A slot of nobody's Request in particular: what is made through it is the provider's. */
+static fos_status child(fos_status status, fos_done done, void *arg)
+{
+	fos_cap cap = FOS_CAP_NONE;
+	if (status == FOS_OK)
+		status = verdict();
+	if (status == FOS_OK && (cap = new_slot()) == FOS_CAP_NONE)
+		status = FOS_QUOTA;
+	if (cap != FOS_CAP_NONE)
+		*own(cap) = (struct request){.alive = true};
+	return submit(done, arg, &(fos_result){.status = status, .cap = cap});
+}
+
+fos_status fos_cap_create_revtree_async(fos_channel *ch, fos_cap cap, unsigned flags, fos_done done,
+										void *arg)
+{
+	return child(check_slot(cap), done, arg);
+}
+
+fos_status fos_request_refine_revocable_async(fos_channel *ch, fos_cap request,
+											  const fos_args *args, unsigned flags, fos_done done,
+											  void *arg)
+{
+	fos_status status = check_slot(request);
+	return child(status == FOS_OK ? check_args(args) : status, done, arg);
 }
 
 fos_status fos_registry_set(fos_channel *ch, fos_cap request)
@@ -394,6 +433,11 @@ fos_cap stand_in_registry(void)
 fos_process *fos_channel_process(fos_channel *channel)
 {
 	return &stand.process;
+}
+
+fos_status fos_device_held(fos_process *process, int fd)
+{
+	return FOS_OK;
 }
 
 fos_status fos_watch(fos_channel *ch, int fd, void (*fn)(fos_channel *, int, void *), void *arg)

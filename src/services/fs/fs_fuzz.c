@@ -15,20 +15,25 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-enum { OPERATIONS = 120, VOLUME_BYTES = 4 << 20, READ = 0x20001, WRITE, FLUSH };
+enum { OPERATIONS = 120, VOLUME_BYTES = 4 << 20, READ = 0x20001, WRITE, FLUSH, READ_WINDOW, WRITE_WINDOW };
 
 /* ------------------------------------------------------------------ what is played */
 
 struct volume {
 	fos_blk_volume requests;
 	bool up;
+	uint64_t generation;
 };
 
 struct sync {
 	uint64_t asked, done;
 };
 
-static struct volume volume = {.requests = {.read = READ, .write = WRITE, .flush = FLUSH}};
+static struct volume volume = {.requests = {.read = READ,
+											.write = WRITE,
+											.flush = FLUSH,
+											.read_window = READ_WINDOW,
+											.write_window = WRITE_WINDOW}};
 static struct sync syncing;
 static uint64_t now;
 static bool tick_wanted;
@@ -67,9 +72,9 @@ void volume_need(struct volume *v)
 {
 }
 
-bool volume_fresh(struct volume *v, uint64_t at)
+uint64_t volume_generation(const struct volume *v)
 {
-	return v->up;
+	return v->generation;
 }
 
 void sync_request(struct sync *sync, uint64_t commits)
@@ -116,7 +121,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 static void start(struct service *s, fos_channel *ch)
 {
 	struct op_list *const lists[] = {&s->ops,        &s->volume_queue, &s->space_queue,
-									 &s->sync_queue, &s->buffer_queue, &s->ready};
+									 &s->sync_queue, &s->buffer_queue, &s->ready,
+									 &s->direct_queue};
 	char error[256];
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		TAILQ_INIT(lists[i]);
@@ -130,8 +136,11 @@ static void start(struct service *s, fos_channel *ch)
 	BASE_ASSERT(meta_set_ready(s->meta) == FOS_OK);
 	BASE_ASSERT(io_open(s) == FOS_OK);
 	BASE_ASSERT(fos_request_create(ch, io_answered, s, NULL, &s->answer) == FOS_OK);
+	s->directs.timer = -1; /* its end is seen at the ticks */
+	BASE_ASSERT(fos_request_create(ch, direct_closed, s, NULL, &s->direct_close) == FOS_OK);
 	BASE_ASSERT(fos_request_create(ch, ops_request, s, NULL, &s->root) == FOS_OK);
 	stand_in_offer(s->root, NULL, 0);
+	ops_volume_changed(s);
 }
 
 static void print_fault(const char *line, void *arg)
@@ -145,6 +154,8 @@ static void stop(struct service *s)
 	BASE_ASSERT(meta_check(s->meta, print_fault, NULL, &files) == 0);
 	meta_close(s->meta);
 	limbo_clear(&s->limbo);
+	gate_clear(s);
+	direct_clear(s);
 	ops_drop_all(s);
 }
 
@@ -183,11 +194,11 @@ static uint32_t put_items(struct choices *choices, uint32_t count, uint8_t *out)
 
 static uint32_t arguments(struct choices *choices, uint8_t *out)
 {
-	fos_fs_args args = {.op = (uint32_t)choose_below(choices, 14),
+	fos_fs_args args = {.op = (uint32_t)choose_below(choices, 15),
 						.flags = (uint32_t)choose_below(choices, 3),
 						.file = choose_below(choices, 8)};
 	uint64_t how = choose(choices, 1);
-	bool io = args.op == FOS_FS_READ || args.op == FOS_FS_WRITE;
+	bool io = args.op == FOS_FS_READ || args.op == FOS_FS_WRITE || args.op == FOS_FS_OPEN_DIRECT;
 	args.count = io ? (uint32_t)(how % 6) : 0;
 	args.size = args.op == FOS_FS_TRUNCATE ? length_of(choices) : 0;
 	uint32_t size = sizeof args;
@@ -208,7 +219,12 @@ static void happen(struct service *s, uint8_t what)
 		}
 		break;
 	case 1:
-		volume.up = !volume.up || what & 4;
+		if (volume.up && !(what & 4)) {
+			volume.up = false;
+		} else if (!volume.up) {
+			volume.up = true;
+			volume.generation++;
+		}
 		ops_volume_changed(s);
 		break;
 	default:
@@ -224,6 +240,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t what;
 	BASE_ASSERT(s != NULL);
 	volume.up = true;
+	volume.generation = 1;
 	syncing = (struct sync){0};
 	now = FS_SECOND;
 	tick_wanted = false;
