@@ -159,7 +159,7 @@ def descriptors(pid):
     kinds = {}
     for path in glob.glob(f"/proc/{pid}/fd/*"):
         try:
-            kind = re.sub(r"[:\[].*|\(deleted\)", "", os.readlink(path)).strip()
+            kind = re.sub(r"[:\[#].*|\(deleted\)", "", os.readlink(path)).strip()
         except OSError:
             continue
         kinds[kind] = kinds.get(kind, 0) + 1
