@@ -498,7 +498,7 @@ static bool opening_try(struct front *front, const struct opening *opening)
 }
 
 /* Goes on with what waits for a volume: `status` is how an earlier set's drain ended, NOT_FOUND:
- * the volume goes. */
+ * the volume has gone, and only its address is looked at. */
 static void openings_advance(struct front *front, const struct volume *volume, fos_status status)
 {
 	struct opening *after;
@@ -507,7 +507,7 @@ static void openings_advance(struct front *front, const struct volume *volume, f
 		if (at->volume != volume)
 			continue;
 		if (status == FOS_NOT_FOUND)
-			fail_id(front, at->delivery, status, "volume %s was deleted", volume->name);
+			fail_id(front, at->delivery, status, "blk: the volume was deleted");
 		else if (status != FOS_OK)
 			fail_id(front, at->delivery, status,
 					"volume %s: what its earlier holder began is not over", volume->name);

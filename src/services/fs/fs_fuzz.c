@@ -15,7 +15,15 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-enum { OPERATIONS = 120, VOLUME_BYTES = 4 << 20, READ = 0x20001, WRITE, FLUSH, READ_WINDOW, WRITE_WINDOW };
+enum {
+	OPERATIONS = 120,
+	VOLUME_BYTES = 4 << 20,
+	READ = 0x20001,
+	WRITE,
+	FLUSH,
+	READ_WINDOW,
+	WRITE_WINDOW
+};
 
 /* ------------------------------------------------------------------ what is played */
 
@@ -120,8 +128,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 static void start(struct service *s, fos_channel *ch)
 {
-	struct op_list *const lists[] = {&s->ops,        &s->volume_queue, &s->space_queue,
-									 &s->sync_queue, &s->buffer_queue, &s->ready,
+	struct op_list *const lists[] = {&s->ops,         &s->volume_queue, &s->space_queue,
+									 &s->sync_queue,  &s->buffer_queue, &s->ready,
 									 &s->direct_queue};
 	char error[256];
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)

@@ -7,6 +7,7 @@ static const uint64_t GRACE = FS_SECOND / 2, GRACE_HURRY = FS_SECOND / 20;
 static const uint64_t DRAIN_TIME = 2 * FS_SECOND; /* then it is asked again */
 
 struct generation {
+	LIST_ENTRY(generation) link;
 	struct service *service;
 	fos_cap read, write;
 	uint64_t number;
@@ -23,6 +24,7 @@ static void forget(struct generation *generation)
 	for (unsigned i = 0; i < 2; i++)
 		if (caps[i] != FOS_CAP_NONE)
 			(void)!fos_cap_close_async(s->back, caps[i], NULL, NULL);
+	LIST_REMOVE(generation, link);
 	free(generation);
 }
 
@@ -96,6 +98,7 @@ static void make(struct service *s)
 	if (!generation)
 		return;
 	generation->service = s;
+	LIST_INSERT_HEAD(&s->gate.all, generation, link);
 	s->gate.next = generation;
 	if (fos_cap_create_revtree_async(s->back, volume->read, 0, made_read, generation) == FOS_OK)
 		generation->calls++;
@@ -197,8 +200,10 @@ fos_cap gate_write(const struct service *s)
 
 void gate_clear(struct service *s)
 {
-	struct generation *const all[] = {s->gate.now, s->gate.next, s->gate.old, s->gate.lost};
-	for (unsigned i = 0; i < 4; i++)
-		free(all[i]);
+	struct generation *generation;
+	while ((generation = LIST_FIRST(&s->gate.all)) != NULL) {
+		LIST_REMOVE(generation, link);
+		free(generation);
+	}
 	s->gate = (struct gate){0};
 }

@@ -19,6 +19,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include <fractos/fractos.h>
 
@@ -28,8 +29,9 @@ struct generation;
 struct gate {                            /* zeroed: the volume was never open */
 	struct generation *now, *next, *old; /* in use; being made; retired */
 	struct generation *lost;             /* of the volume that is not open any more */
-	uint64_t number;                     /* of the one that is in use, or was last */
-	uint64_t over;                       /* it and all before it */
+	LIST_HEAD(, generation) all;
+	uint64_t number; /* of the one that is in use, or was last */
+	uint64_t over;   /* it and all before it */
 };
 
 /* The volume is open or lost. */

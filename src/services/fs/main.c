@@ -218,12 +218,18 @@ static fos_status start(struct service *s, const struct settings *settings)
  * what was committed. */
 static void stop(struct service *s)
 {
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
 	volume_stop(s->volume);
+	/* What is under way is told of its end while there is still somebody to be told. */
+	fos_channel_close(s->back);
+	fos_channel_close(s->front);
 	sync_stop(s->sync);
 	meta_close(s->meta);
 	limbo_clear(&s->limbo);
 	gate_clear(s);
 	direct_clear(s);
+	volume_free(s->volume);
 	ops_drop_all(s);
 	fos_detach(s->process);
 }

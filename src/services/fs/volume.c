@@ -394,6 +394,12 @@ void volume_stop(struct volume *volume)
 		pthread_join(volume->thread, NULL);
 	}
 	fos_channel_close(volume->channel);
+}
+
+void volume_free(struct volume *volume)
+{
+	if (!volume)
+		return;
 	if (volume->fd >= 0)
 		close(volume->fd);
 	pthread_cond_destroy(&volume->wake);

@@ -38,7 +38,9 @@ fos_status volume_start(fos_process *process, fos_channel *back,
 						char *text);
 /* Checks or writes label and zeros, once, before files are served. Blocks. */
 fos_status volume_format(struct volume *volume, struct meta *meta, char *text);
+/* Ends the helper; before `back` is closed. */
 void volume_stop(struct volume *volume);
+void volume_free(struct volume *volume);
 
 /* changed() is called on the serving thread when the volume went down or came up. */
 void volume_on_change(struct volume *volume, void (*changed)(void *arg), void *arg);
