@@ -25,6 +25,8 @@ out=build-coverage
 rm -f $out.log
 find $out -name '*.gcda' -delete
 
+ninja -C $out build.ninja >$out/setup.log || { cat $out/setup.log; exit 1; }
+
 # The targets of the suites' tests, and nothing else.
 mapfile -t targets < <(meson introspect --tests $out | python3 -c '
 import json, os, sys

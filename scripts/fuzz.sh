@@ -33,6 +33,7 @@ out=$PWD/build-fuzz
 mkdir -p "$out"
 [ -f "$out/build.ninja" ] || CC=clang meson setup "$out" -Dfuzz=true -Db_sanitize=address,undefined \
   -Db_lundef=false --buildtype=debugoptimized >"$out/setup.log" || { cat "$out/setup.log"; exit 1; }
+ninja -C "$out" build.ninja >"$out/setup.log" || { cat "$out/setup.log"; exit 1; }
 mapfile -t targets < <(ninja -C "$out" -t targets all | sed -n 's/^\(src[^:]*_fuzz\): .*/\1/p')
 [ ${#targets[@]} -gt 0 ] || { echo "no harness is built"; exit 1; }
 ninja -C "$out" "${targets[@]}" >"$out/build.log" || { tail -n 40 "$out/build.log"; exit 1; }
