@@ -167,6 +167,20 @@ class Command(Clusters):
             self.assertNotEqual(result.returncode, 0, words)
             self.assertTrue(result.stderr.strip(), words)
 
+    def test_options_with_a_value(self):
+        """Behind a space or a "=", and never without one."""
+        for words in (["run", "--rate"], ["run", "--rate=fast"], ["run", "--rate", "1001gbit"], ["up", "--rate=0mbit"]):
+            result = run(*words)
+            self.assertEqual(result.returncode, 2, result.stderr)
+            self.assertIn("--rate takes 1gbit to 1000gbit, 1mbit to 1000mbit, or none", result.stderr)
+        for words in (["run", "--cluster"], ["status", "--cluster"], ["up", "--cluster="], ["down", "--cluster=A/b"]):
+            result = run(*words)
+            self.assertEqual(result.returncode, 2, result.stderr)
+            self.assertIn("--cluster takes a name", result.stderr)
+        self.assertIn('no cluster "no-such"', run("status", "--cluster=no-such").stderr)
+        if not ROOT:
+            self.assertIn("--rate needs", run("run", f"--cluster={self.name()}", "--rate=10gbit").stderr)
+
     def test_complaints_begin_with_a_plain_name(self):
         for words in (["up", "--nonsense"], ["run", "--nonsense"], ["nonsense"], ["status", "--cluster", "none"]):
             self.assertRegex(run(*words).stderr, r"^fractos[a-z -]*: ", words)

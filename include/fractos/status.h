@@ -33,7 +33,8 @@ extern "C" {
 	X(STALE, 8, "the object belongs to an earlier life of its Controller",                        \
 	  "The node restarted: look its services up again.")                                          \
 	X(PEER_LOST, 9, "the other node or Process cannot be reached or died",                        \
-	  "Nothing ran after that point; see `fractos status` for which node is down.")               \
+	  "Nothing was passed on after that point; a Process that died may have done a part. "        \
+	  "`fractos status` shows what is down.")                                                     \
 	X(CONTROLLER_LOST, 10, "the own Controller is gone",                                          \
 	  "Attach again; all capabilities of the old attachment are over.")                           \
 	X(OUTCOME_UNKNOWN, 11, "the link broke while the operation was under way: it may have run",   \

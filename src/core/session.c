@@ -339,83 +339,35 @@ static void receive_heartbeat(struct core *core, struct session *session, const 
 	session->alive = core->now;
 }
 
-static void dispatch(struct core *core, struct session *session, const uint8_t *bytes)
-{
-	switch (((const struct wire_message *)(const void *)bytes)->type) {
-	case WIRE_MESSAGE_TYPE_COPY:
-		core_receive_copy(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_DATA:
-		core_receive_data(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_INVOKE:
-	case WIRE_MESSAGE_TYPE_ERROR:
-		core_receive_invoke(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_BOUNCE:
-		core_receive_bounce(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_ROOM:
-		core_receive_room(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_COPY_DONE:
-		core_receive_copy_done(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_DATA_STOP:
-		core_receive_data_stop(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_CREDIT:
-		break;
-	case WIRE_MESSAGE_TYPE_HEARTBEAT:
-		receive_heartbeat(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_REGISTRY:
-		core_receive_registry(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_CHILD:
-		core_receive_child(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_CHILD_DONE:
-		core_receive_child_done(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_REVOKE:
-		core_receive_revoke(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_REVOKE_DONE:
-		core_receive_revoke_done(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_PROCESS_GONE:
-		core_receive_process_gone(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_CHILD_GONE:
-		core_receive_child_gone(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_WATCH:
-		core_receive_watch(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_FIRED:
-		core_receive_fired(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_UNWATCH:
-		core_receive_unwatch(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_HOLD:
-		core_receive_hold(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_HELD:
-		core_receive_held(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_RELEASE:
-		core_receive_release(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_PASSED:
-		core_receive_passed(core, session, bytes);
-		break;
-	case WIRE_MESSAGE_TYPE_NONE:
-		core_receive_none(core, session, bytes);
-		break;
-	}
-}
+/* By message; of CREDIT the header is all. */
+static void (*const receivers[])(struct core *, struct session *, const uint8_t *) = {
+	[WIRE_MESSAGE_TYPE_COPY] = core_receive_copy,
+	[WIRE_MESSAGE_TYPE_DATA] = core_receive_data,
+	[WIRE_MESSAGE_TYPE_INVOKE] = core_receive_invoke,
+	[WIRE_MESSAGE_TYPE_ERROR] = core_receive_invoke,
+	[WIRE_MESSAGE_TYPE_BOUNCE] = core_receive_bounce,
+	[WIRE_MESSAGE_TYPE_ROOM] = core_receive_room,
+	[WIRE_MESSAGE_TYPE_COPY_DONE] = core_receive_copy_done,
+	[WIRE_MESSAGE_TYPE_DATA_STOP] = core_receive_data_stop,
+	[WIRE_MESSAGE_TYPE_HEARTBEAT] = receive_heartbeat,
+	[WIRE_MESSAGE_TYPE_REGISTRY] = core_receive_registry,
+	[WIRE_MESSAGE_TYPE_CHILD] = core_receive_child,
+	[WIRE_MESSAGE_TYPE_CHILD_DONE] = core_receive_child_done,
+	[WIRE_MESSAGE_TYPE_REVOKE] = core_receive_revoke,
+	[WIRE_MESSAGE_TYPE_REVOKE_DONE] = core_receive_revoke_done,
+	[WIRE_MESSAGE_TYPE_PROCESS_GONE] = core_receive_process_gone,
+	[WIRE_MESSAGE_TYPE_CHILD_GONE] = core_receive_child_gone,
+	[WIRE_MESSAGE_TYPE_WATCH] = core_receive_watch,
+	[WIRE_MESSAGE_TYPE_FIRED] = core_receive_fired,
+	[WIRE_MESSAGE_TYPE_UNWATCH] = core_receive_unwatch,
+	[WIRE_MESSAGE_TYPE_HOLD] = core_receive_hold,
+	[WIRE_MESSAGE_TYPE_HELD] = core_receive_held,
+	[WIRE_MESSAGE_TYPE_RELEASE] = core_receive_release,
+	[WIRE_MESSAGE_TYPE_PASSED] = core_receive_passed,
+	[WIRE_MESSAGE_TYPE_NONE] = core_receive_none,
+};
+_Static_assert(sizeof receivers / sizeof receivers[0] == WIRE_MESSAGE_TYPE_NONE + 1,
+			   "the last message has the highest number");
 
 /* NULL, or why the session ends. */
 static const char *receive(struct core *core, struct session *session,
@@ -442,7 +394,8 @@ static const char *receive(struct core *core, struct session *session,
 	bool invocation = number == WIRE_CLASS_INVOKE || number == WIRE_CLASS_ERROR;
 	if (number != WIRE_CLASS_ANSWER && number != WIRE_CLASS_COPY && !invocation)
 		class->unreturned++;
-	dispatch(core, session, event->bytes);
+	if (receivers[head->type] != NULL)
+		receivers[head->type](core, session, event->bytes);
 	if (invocation && !PLANTED(credit_lost))
 		class->unreturned++;
 	return take_credits(core, session, head) ? NULL : "more credits than there are";

@@ -13,28 +13,58 @@
 
 #include "tools.h"
 
+bool is_option(int argc, char **argv, int *i, const char *name, const char **value)
+{
+	const size_t length = strlen(name);
+	if (strncmp(argv[*i], name, length) != 0)
+		return false;
+	const char *rest = argv[*i] + length;
+	if (*rest == '=')
+		*value = rest + 1;
+	else if (*rest != 0)
+		return false;
+	else
+		*value = *i + 1 < argc ? argv[++*i] : NULL;
+	return true;
+}
+
+bool take_name(const char *value, const char **out)
+{
+	*out = value;
+	if (value && cluster_name_valid(value))
+		return true;
+	complain("--cluster takes a name: 1 to %d of [a-z0-9-]", NAME_LEN - 1);
+	return false;
+}
+
+static bool take_rate(const char *value, uint64_t *out)
+{
+	if (value && parse_rate(value, out))
+		return true;
+	complain("--rate takes 1gbit to 1000gbit, 1mbit to 1000mbit, or none");
+	return false;
+}
+
 /* Takes --cluster NAME and --help out of the arguments; the others stay. -1: go on, else the exit
  * status. */
 static int common(int *argc, char **argv, const char **name, const char *usage)
 {
 	int out = 1;
+	const char *value;
 	*name = DEFAULT_CLUSTER;
 	for (int i = 1; i < *argc; i++) {
 		if (!strcmp(argv[i], "--help")) {
 			fputs(usage, stdout);
 			return 0;
 		}
-		if (!strcmp(argv[i], "--cluster") && i + 1 < *argc)
-			*name = argv[++i];
-		else
+		if (!is_option(*argc, argv, &i, "--cluster", &value))
 			argv[out++] = argv[i];
+		else if (!take_name(value, name))
+			return 2;
 	}
 	*argc = out;
 	argv[out] = NULL;
-	if (cluster_name_valid(*name))
-		return -1;
-	complain("a cluster's name is 1 to %d of [a-z0-9-]", NAME_LEN - 1);
-	return 2;
+	return -1;
 }
 
 int command_up(int argc, char **argv)
@@ -45,7 +75,7 @@ int command_up(int argc, char **argv)
 		"Controller and\nservices each, supervised, started again when they die.\n\n"
 		"  --cluster NAME   (faces) its name\n"
 		"  --no-netns       nodes are loopback ports; the default without root\n"
-		"  --rate RATE      shape every node's link: 10gbit, 1gbit, 500mbit, none\n"
+		"  --rate RATE      shape every node's link: 1gbit to 1000gbit, 1mbit to 1000mbit, none\n"
 		"  --data DIR       keep volumes and metadata there; default: removed by `down`\n"
 		"  --no-respawn     programs that die stay dead\n";
 	static const struct option options[] = {{"no-netns", no_argument, NULL, 'n'},
@@ -72,9 +102,7 @@ int command_up(int argc, char **argv)
 				return 1;
 			}
 			cluster.own_data = false;
-		} else if (c != 'r' || !parse_rate(optarg, &cluster.rate)) {
-			if (c == 'r')
-				complain("--rate takes 10gbit, 1gbit, 500mbit or none");
+		} else if (c != 'r' || !take_rate(optarg, &cluster.rate)) {
 			return 2;
 		}
 	}
@@ -215,29 +243,25 @@ static const char run_usage[] =
 	"  --cluster NAME   (faces)\n"
 	"  --keep           leave the cluster up\n"
 	"  --no-netns       nodes are loopback ports; the default without root\n"
-	"  --rate RATE      10gbit, 1gbit or none: shapes every node's link\n\n"
+	"  --rate RATE      shape every node's link: 1gbit to 1000gbit, 1mbit to 1000mbit, none\n\n"
 	"All other options are the job's:\n\n";
 
 static bool take_own_options(int argc, char **argv, struct run_options *out)
 {
+	const char *value;
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--keep"))
 			out->keep = true;
 		else if (!strcmp(argv[i], "--no-netns"))
 			out->no_netns = true;
-		else if (!strcmp(argv[i], "--cluster") && i + 1 < argc)
-			out->name = argv[++i];
-		else if (!strcmp(argv[i], "--rate") && i + 1 < argc) {
-			if (!parse_rate(argv[++i], &out->rate)) {
-				complain("--rate takes 10gbit, 1gbit, 500mbit or none");
+		else if (is_option(argc, argv, &i, "--cluster", &value)) {
+			if (!take_name(value, &out->name))
 				return false;
-			}
+		} else if (is_option(argc, argv, &i, "--rate", &value)) {
+			if (!take_rate(value, &out->rate))
+				return false;
 		} else
 			out->pass[out->pass_count++] = argv[i];
-	}
-	if (out->name && !cluster_name_valid(out->name)) {
-		complain("a cluster's name is 1 to %d of [a-z0-9-]", NAME_LEN - 1);
-		return false;
 	}
 	return true;
 }

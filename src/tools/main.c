@@ -11,7 +11,7 @@ static const struct command {
 } commands[] = {
 	{"run", command_run, "verify faces end to end on a cluster (starts one if none is up)"},
 	{"up", command_up, "start a cluster of four nodes on this machine"},
-	{"down", command_down, "stop it; nothing is left behind"},
+	{"down", command_down, "stop it and remove all of its files"},
 	{"status", command_status, "nodes, Processes, objects, links and counters"},
 	{"restart", command_restart, "stop and start one program: restart NODE/PROGRAM"},
 	{"stop", command_restart, "stop one program and keep it stopped"},

@@ -280,16 +280,17 @@ static int show_cluster(const struct cluster *cluster, bool json)
 int command_status(int argc, char **argv)
 {
 	struct cluster cluster;
-	const char *name = DEFAULT_CLUSTER;
+	const char *name = DEFAULT_CLUSTER, *value;
 	bool json = false;
 	int count = 0;
 
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--json"))
 			json = true;
-		else if (!strcmp(argv[i], "--cluster") && i + 1 < argc)
-			name = argv[++i];
-		else {
+		else if (is_option(argc, argv, &i, "--cluster", &value)) {
+			if (!take_name(value, &name))
+				return 2;
+		} else {
 			bool help = !strcmp(argv[i], "--help");
 			fputs("usage: fractos status [--json] [--cluster NAME]\n"
 				  "Exit status 1 when a node or a program is down that nobody stopped.\n",
@@ -297,7 +298,7 @@ int command_status(int argc, char **argv)
 			return help ? 0 : 2;
 		}
 	}
-	if (!cluster_name_valid(name) || !cluster_load(&cluster, name)) {
+	if (!cluster_load(&cluster, name)) {
 		complain("no cluster \"%s\" is up; of this user there are:", name);
 		cluster_each(show_name, &count);
 		if (count == 0)

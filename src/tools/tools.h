@@ -138,6 +138,11 @@ int command_explain(int argc, char **argv);
 int command_restart(int argc, char **argv);
 int command_exec(int argc, char **argv);
 
+/* Whether argv[*i] is the option `name`, whose value stands behind a "=" or is the next argument,
+ * which is taken then. *value NULL: there is none. */
+bool is_option(int argc, char **argv, int *i, const char *name, const char **value);
+/* The value of --cluster; says what is wrong with it. */
+bool take_name(const char *value, const char **out);
 /* "10gbit", "100mbit", "none"; bit/s. */
 bool parse_rate(const char *text, uint64_t *out);
 /* "error: ..." on stderr. */

@@ -194,16 +194,47 @@ static fos_status make_files(fos_channel *ch, fos_cap fs, task_run *run,
 	return status;
 }
 
+static fos_status failed(fos_status status, const char *doing, char error[GALLERY_ERROR_MAX])
+{
+	if (status != FOS_OK)
+		(void)snprintf(error, GALLERY_ERROR_MAX, "%s: %s", doing, fos_status_text(status));
+	return status;
+}
+
+/* fos_fs_write(), which says in `error` also what the service has to say, as that a volume is full.
+ */
+static fos_status write_items(fos_channel *ch, fos_cap fs, const fos_fs_item *items, uint32_t count,
+							  fos_cap memory, char error[GALLERY_ERROR_MAX])
+{
+	const fos_fs_args header = {.op = FOS_FS_WRITE, .count = count};
+	fos_args args;
+	fos_reply reply;
+	fos_args_init(&args);
+	fos_fs_args_io(&args, FOS_CALL, &header, items, memory);
+	const fos_status status = fos_call(ch, fs, &args, 0, &reply);
+	const fos_exception *exception = &reply.delivery.exception;
+	const bool is_told = exception->status != FOS_OK && exception->status == status;
+	if (status != FOS_OK)
+		(void)snprintf(error, GALLERY_ERROR_MAX, "writing photos: %s%s%s%s%s",
+					   fos_status_text(status), is_told ? " at " : "",
+					   is_told ? exception->where : "",
+					   is_told && exception->detail_len > 0 ? ": " : "",
+					   is_told && exception->detail_len > 0 ? exception->detail : "");
+	fos_reply_release(ch, &reply);
+	return status;
+}
+
 static fos_status write_photos(fos_channel *ch, fos_cap fs, const task_run *run,
 							   const gallery_entry *entries, uint32_t count,
-							   void (*progress)(uint32_t, uint32_t))
+							   void (*progress)(uint32_t, uint32_t), char error[GALLERY_ERROR_MAX])
 {
 	void *bytes = NULL;
 	fos_cap memory = FOS_CAP_NONE;
 	fos_status status = fos_alloc(fos_channel_process(ch), (size_t)GROUP * LBP_PHOTO, 4096, &bytes);
 	if (status != FOS_OK)
-		return status;
-	status = fos_memory_create(ch, bytes, (uint64_t)GROUP * LBP_PHOTO, FOS_READ, &memory);
+		return failed(status, "writing photos", error);
+	status = failed(fos_memory_create(ch, bytes, (uint64_t)GROUP * LBP_PHOTO, FOS_READ, &memory),
+					"writing photos", error);
 	for (uint32_t first = 0; first < count && status == FOS_OK; first += GROUP) {
 		const uint32_t here = count - first < GROUP ? count - first : GROUP;
 		fos_fs_item items[GROUP];
@@ -212,11 +243,12 @@ static fos_status write_photos(fos_channel *ch, fos_cap fs, const task_run *run,
 			memcpy((uint8_t *)bytes + (size_t)i * LBP_PHOTO, entries[first + i].photo, LBP_PHOTO);
 		}
 		fos_cap part;
-		status = fos_memory_diminish(ch, memory, 0, (uint64_t)here * LBP_PHOTO, 0, &part);
+		status = failed(fos_memory_diminish(ch, memory, 0, (uint64_t)here * LBP_PHOTO, 0, &part),
+						"writing photos", error);
 		if (status != FOS_OK)
 			break;
-		status = fos_fs_write(ch, fs, items, here, part, 0);
-		const fos_status closed = fos_cap_close(ch, part);
+		status = write_items(ch, fs, items, here, part, error);
+		const fos_status closed = failed(fos_cap_close(ch, part), "writing photos", error);
 		status = status == FOS_OK ? closed : status;
 		if (progress != NULL && status == FOS_OK)
 			progress(first + here, count);
@@ -242,13 +274,6 @@ static fos_status first_failure(const task_run *run, const gallery_entry *entrie
 	return FOS_OK;
 }
 
-static fos_status failed(fos_status status, const char *doing, char error[GALLERY_ERROR_MAX])
-{
-	if (status != FOS_OK)
-		(void)snprintf(error, GALLERY_ERROR_MAX, "%s: %s", doing, fos_status_text(status));
-	return status;
-}
-
 fos_status gallery_enrol(gallery *known, fos_channel *ch, fos_cap fs, const gallery_entry *entries,
 						 uint32_t count, void (*progress)(uint32_t, uint32_t),
 						 char error[GALLERY_ERROR_MAX])
@@ -270,8 +295,7 @@ fos_status gallery_enrol(gallery *known, fos_channel *ch, fos_cap fs, const gall
 	if (status == FOS_OK)
 		status = first_failure(&run, entries, count, "making the file of", error);
 	if (status == FOS_OK)
-		status =
-			failed(write_photos(ch, fs, &run, entries, count, progress), "writing photos", error);
+		status = write_photos(ch, fs, &run, entries, count, progress, error);
 	if (status == FOS_OK)
 		status = failed(run_tasks(ch, fs, &run, FOS_FS_FSYNC, FOS_OK, entries, count),
 						"making photos durable", error);

@@ -116,6 +116,10 @@ static bool make_set(struct job *job)
 	show(job, o->photos != NULL ? "reading photos ..." : "making faces ...");
 	if (!dataset_make(&options, &job->set, error))
 		return complain(job, "%s", error);
+	if (job->set.identity_count == 1)
+		complain(job,
+				 "there is one identity alone: no probe is an impostor's, so that false accepts "
+				 "and the equal error rate say nothing");
 	job->batch = o->batch < job->set.probe_count ? o->batch : job->set.probe_count;
 	job->report->batch = job->batch;
 	job->report->identities = job->set.identity_count;

@@ -17,7 +17,7 @@ static const char usage[] =
 	"in batches in up to four ways, and says what was right and what it cost.\n\n"
 	"  --photos DIR      real photos: DIR/<identity>/<any>.{pgm,jpg,png}; the first of an\n"
 	"                    identity is enrolled, the others are probes (default: synthetic faces)\n"
-	"  --identities N    synthetic identities (256)\n"
+	"  --identities N    synthetic identities, 2 or more, for impostors claim another's (256)\n"
 	"  --probes N        probes (1024; of a folder: each photo once); half of them claim an\n"
 	"                    identity that is not theirs\n"
 	"  --batch N         verifications asked for at once, 1 to 1024 (256)\n"
@@ -92,10 +92,11 @@ static bool take_number(const char *option, const char *text, uint64_t low, uint
 	return wrong(option, text, want);
 }
 
-static bool take_count(const char *option, const char *text, uint32_t high, uint32_t *out)
+static bool take_count(const char *option, const char *text, uint32_t low, uint32_t high,
+					   uint32_t *out)
 {
 	uint64_t number;
-	if (!take_number(option, text, 1, high, &number))
+	if (!take_number(option, text, low, high, &number))
 		return false;
 	*out = (uint32_t)number;
 	return true;
@@ -137,23 +138,23 @@ static bool take_option(struct command *c, int option, const char *name, const c
 		c->job.photos = text;
 		return true;
 	case IDENTITIES:
-		return take_count(name, text, DATASET_IDENTITIES_MAX, &c->job.identities);
+		return take_count(name, text, 2, DATASET_IDENTITIES_MAX, &c->job.identities);
 	case PROBES:
-		return take_count(name, text, DATASET_PROBES_MAX, &c->job.probes);
+		return take_count(name, text, 1, DATASET_PROBES_MAX, &c->job.probes);
 	case BATCH:
-		return take_count(name, text, VERIFY_BATCH_MAX, &c->job.batch);
+		return take_count(name, text, 1, VERIFY_BATCH_MAX, &c->job.batch);
 	case MODE:
 		return take_mode(text, c->job.modes);
 	case PIECE:
-		return take_count(name, text, VERIFY_PIECE_MAX, &c->job.piece);
+		return take_count(name, text, 1, VERIFY_PIECE_MAX, &c->job.piece);
 	case DEPTH:
-		return take_count(name, text, VERIFY_DEPTH_MAX, &c->job.depth);
+		return take_count(name, text, 1, VERIFY_DEPTH_MAX, &c->job.depth);
 	case THRESHOLD:
 		return take_fraction(name, text, 1, &c->job.threshold);
 	case SECONDS:
 		return take_fraction(name, text, 3600, &c->job.seconds);
 	case ROUNDS:
-		return take_count(name, text, 2000, &c->job.rounds);
+		return take_count(name, text, 1, 2000, &c->job.rounds);
 	case ONCE:
 		c->job.once = true;
 		return true;

@@ -90,6 +90,7 @@ static void bad_options_are_named(void **state)
 {
 	EXPECT(2, "--batch 0: want a number from 1 to 1024", "--check-options", "--batch", "0");
 	EXPECT(2, "--batch 1025", "--batch", "1025", "--check-options");
+	EXPECT(2, "--identities 1: want a number from 2", "--check-options", "--identities", "1");
 	EXPECT(2, "--probes 10x", "--check-options", "--probes", "10x");
 	EXPECT(2, "--mode ring: want chain", "--check-options", "--mode", "ring");
 	EXPECT(2, "--threshold 1.5", "--check-options", "--threshold", "1.5");

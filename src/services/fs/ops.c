@@ -525,6 +525,14 @@ void ops_volume_changed(struct service *s)
 	ops_settle(s);
 }
 
+static void fail_full(struct service *s, struct op *op)
+{
+	struct meta_volume volume;
+	if (!meta_volume(s->meta, &volume))
+		volume.name[0] = 0;
+	ops_fail(s, op, FOS_NO_SPACE, "volume %s is full", volume.name);
+}
+
 /* Ends every wait whose time is over. */
 void ops_tick(struct service *s)
 {
@@ -539,7 +547,7 @@ void ops_tick(struct service *s)
 		else if (op->state == OP_CLAIMS && now >= op->deadline)
 			ops_fail(s, op, FOS_BUSY, "the file is in use by operations before this one");
 		else if (op->state == OP_SPACE && now >= op->space_end)
-			ops_fail(s, op, FOS_NO_SPACE, "the volume is full");
+			fail_full(s, op);
 		else if (op->state == OP_DIRECT && op->queue && now >= op->space_end)
 			ops_fail(s, op, FOS_BUSY, "what a direct user of the file began is not over");
 		else if (op->state == OP_IO && now >= op->deadline + IO_GRACE) {
