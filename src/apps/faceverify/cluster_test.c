@@ -203,6 +203,37 @@ static void a_damaged_file_spoils_nothing(void **state)
 	assert_int_equal(run(VERIFY_CHAIN, 64, &outcome), FOS_OK);
 }
 
+/* Who enrols is told which volume is full, and by whom. */
+static void a_full_volume_is_named(void **state)
+{
+	enum { CHUNK = 1 << 20, CHUNKS_MAX = 4096 };
+	const gallery_entry entry = {"latecomer", enrolled[0]};
+	char error[GALLERY_ERROR_MAX] = "";
+	const fos_cap fs = verify_fs(v);
+	fos_fs_stat filler;
+	fos_cap memory;
+	void *bytes;
+	assert_int_equal(fos_alloc(process, CHUNK, 4096, &bytes), FOS_OK);
+	assert_int_equal(fos_memory_create(ch, bytes, CHUNK, FOS_READ, &memory), FOS_OK);
+	assert_int_equal(fos_fs_create(ch, fs, "/filler", &filler), FOS_OK);
+	fos_fs_item item = {.file = filler.file, .length = CHUNK};
+	fos_status status = FOS_OK;
+	for (int i = 0; i < CHUNKS_MAX && status == FOS_OK; i++, item.offset += CHUNK)
+		status = fos_fs_write(ch, fs, &item, 1, memory, 0);
+	assert_int_equal(status, FOS_NO_SPACE);
+	item.length = 4096; /* what is left behind the last chunk */
+	for (int i = 0; i < CHUNKS_MAX && fos_fs_write(ch, fs, &item, 1, memory, 0) == FOS_OK; i++)
+		item.offset += 4096;
+	assert_int_equal(gallery_enrol(known, ch, fs, &entry, 1, NULL, error), FOS_NO_SPACE);
+	if (strstr(error, "fs: volume files is full") == NULL)
+		fail_msg("%s", error);
+	assert_int_equal(fos_fs_unlink(ch, fs, "/filler"), FOS_OK);
+	assert_int_equal(gallery_enrol(known, ch, fs, &entry, 1, NULL, error), FOS_OK);
+	assert_int_equal(fos_cap_revoke(ch, memory), FOS_OK);
+	assert_int_equal(fos_cap_close(ch, memory), FOS_OK);
+	fos_free(process, bytes);
+}
+
 /* One lane, one query a piece: each piece starts when the one before ends, not at a later look. */
 static void a_free_lane_is_used_at_once(void **state)
 {
@@ -507,6 +538,7 @@ static int inside(void)
 		cmocka_unit_test(all_modes_agree_with_the_reference),
 		cmocka_unit_test(a_stranger_spoils_nothing),
 		cmocka_unit_test(a_damaged_file_spoils_nothing),
+		cmocka_unit_test(a_full_volume_is_named),
 		cmocka_unit_test(a_free_lane_is_used_at_once),
 		cmocka_unit_test(gallery_bytes_cross_as_often_as_the_mode_says),
 		cmocka_unit_test(a_chain_costs_a_message_a_stage_and_one),
