@@ -29,7 +29,7 @@ enum {
 	OPERATIONS = 160,
 	SEGMENT = 1 << 20,
 	MEMORY = 8 << 20,
-	SCARCE = 1 << 20 /* below that the reserve is too small */
+	UNUSED = 2 << 20 /* counts as taken, so that what is reserved is enough for outputs */
 };
 
 struct peer {
@@ -481,7 +481,7 @@ static void change_memory(struct shell *shell)
 	struct core_limits *limits = &shell->core->config.limits;
 	uint64_t grown = core_memory_grown(shell->core);
 	uint64_t scarce = grown + grown / (MEMORY_RESERVE - 1);
-	limits->memory = limits->memory < MEMORY ? (uint64_t)MEMORY : BASE_MAX(scarce, SCARCE);
+	limits->memory = limits->memory < MEMORY ? (uint64_t)MEMORY : scarce;
 }
 
 static void operate(struct shell *shell, uint8_t what, struct choices *choices)
@@ -543,6 +543,7 @@ static void begin(struct shell *shell)
 	shell->now = 1;
 	shell->core = core_create(&config);
 	BASE_ASSERT(shell->core != NULL);
+	shell->core->pool.grown += UNUSED;
 	known_add(&shell->known, KNOWN_EPOCH, EPOCH);
 	for (unsigned i = 0; i < PROCESSES; i++)
 		process_up(shell, &shell->processes[i]);
