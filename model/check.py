@@ -77,7 +77,8 @@ def search(model, options, quick, folder):
     subprocess.run(["spin", "-a", *defines, f"{HERE}/{model}.pml"], cwd=folder, check=True, stdout=subprocess.PIPE)
     # -DSAFETY: assertions and ends. -DCOLLAPSE: each state stored in parts that others share.
     subprocess.run([os.environ.get("CC", "cc"), "-O0" if quick else "-O2", "-w", "-DSAFETY", "-DCOLLAPSE",
-                    f"-DMEMLIM={MEMORY_MB if quick is not None else 8000}", "-o", "pan", "pan.c"], cwd=folder, check=True)
+                    f"-DMEMLIM={MEMORY_MB if quick is not None else 8000}", "-o", "pan", "pan.c"],
+                   cwd=folder, check=True)
     # -w: slots of the hash table, a power of two; it is the only memory taken before it is needed.
     return subprocess.run(["./pan", "-m10000", "-w20"], cwd=folder, stdout=subprocess.PIPE, text=True).stdout
 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include <fractos/fractos.h>
+#include <fractos/fs.h>
 #include <fractos/registry.h>
 
 enum { NAMES = 64, NAME_LEN = 32, WORDS = 8, HELD = 64, LINE_LEN = 512, MS = 1000000 };
@@ -365,6 +366,89 @@ static void do_bind(unsigned long number, char **w)
 	submitted(fos_request_refine_async(ch, request, &args, ended, pending), pending);
 }
 
+/* ------------------------------------------------------------------ files
+ * The root Request of the file system is found under its name and kept as "fs". These block. */
+
+static fos_fs_item whole(uint64_t file, uint64_t length)
+{
+	return (fos_fs_item){.file = file, .length = length};
+}
+
+/* save PATH MEMORY: a file of the Memory's bytes, made or filled anew */
+static void do_save(unsigned long number, char **w)
+{
+	const struct named *memory = w[2] ? find(w[2]) : NULL;
+	fos_fs_stat stat;
+	fos_status status = memory != NULL ? FOS_OK : FOS_NO_CAP;
+	if (status == FOS_OK)
+		status = fos_fs_create(ch, cap_of("fs"), w[1], &stat);
+	if (status == FOS_EXISTS)
+		status = fos_fs_open(ch, cap_of("fs"), w[1], &stat);
+	if (status == FOS_OK) {
+		fos_fs_item item = whole(stat.file, memory->length);
+		status = fos_fs_write(ch, cap_of("fs"), &item, 1, memory->cap, 0);
+	}
+	say(number, status, "");
+}
+
+/* load PATH MEMORY */
+static void do_load(unsigned long number, char **w)
+{
+	const struct named *memory = w[2] ? find(w[2]) : NULL;
+	fos_fs_stat stat;
+	fos_status status = memory != NULL ? FOS_OK : FOS_NO_CAP;
+	if (status == FOS_OK)
+		status = fos_fs_open(ch, cap_of("fs"), w[1], &stat);
+	if (status == FOS_OK) {
+		fos_fs_item item = whole(stat.file, memory->length);
+		status = fos_fs_read(ch, cap_of("fs"), &item, 1, memory->cap, 0);
+	}
+	say(number, status, "");
+}
+
+/* truncate PATH SIZE */
+static void do_truncate(unsigned long number, char **w)
+{
+	fos_fs_stat stat;
+	fos_status status = fos_fs_open(ch, cap_of("fs"), w[1], &stat);
+	if (status == FOS_OK)
+		status = fos_fs_truncate(ch, cap_of("fs"), stat.file, w[2] ? strtoull(w[2], NULL, 10) : 0);
+	say(number, status, "");
+}
+
+static void do_unlink(unsigned long number, char **w)
+{
+	say(number, fos_fs_unlink(ch, cap_of("fs"), w[1]), "");
+}
+
+/* One file is open directly at a time. */
+static fos_fs_direct direct;
+
+/* open-direct PATH [MS] */
+static void do_open_direct(unsigned long number, char **w)
+{
+	fos_fs_stat stat;
+	fos_status status = fos_fs_open(ch, cap_of("fs"), w[1], &stat);
+	if (status == FOS_OK)
+		status = fos_fs_open_direct(ch, cap_of("fs"), stat.file, 0, stat.size, FOS_FS_DIRECT_WRITE,
+									w[2] ? strtoull(w[2], NULL, 10) * MS : 0, &direct);
+	say(number, status, "");
+}
+
+static void do_read_direct(unsigned long number, char **w)
+{
+	const struct named *memory = find(w[1]);
+	say(number,
+		memory ? fos_fs_direct_read(ch, &direct, 0, memory->length, memory->cap) : FOS_NO_CAP, "");
+}
+
+static void do_write_direct(unsigned long number, char **w)
+{
+	const struct named *memory = find(w[1]);
+	say(number,
+		memory ? fos_fs_direct_write(ch, &direct, 0, memory->length, memory->cap) : FOS_NO_CAP, "");
+}
+
 static void do_info(unsigned long number, char **w)
 {
 	fos_cap_information info = {0};
@@ -412,17 +496,34 @@ static const struct command {
 	const char *name;
 	void (*fn)(unsigned long number, char **words); /* words[0] is the name, NULL behind the last */
 } commands[] = {
-	{"memory", do_memory},   {"fill", do_fill},
-	{"holds", do_holds},     {"request", do_request},
-	{"publish", do_publish}, {"unpublish", do_unpublish},
-	{"find", do_find},       {"call", do_call},
-	{"give", do_give},       {"copy", do_copy},
-	{"close", do_close},     {"revoke", do_revoke},
-	{"info", do_info},       {"null", do_null},
-	{"finish", do_finish},   {"count", do_count},
-	{"revtree", do_revtree}, {"drain", do_drain},
-	{"watch", do_watch},     {"watch-held", do_watch_held},
+	{"memory", do_memory},
+	{"fill", do_fill},
+	{"holds", do_holds},
+	{"request", do_request},
+	{"publish", do_publish},
+	{"unpublish", do_unpublish},
+	{"find", do_find},
+	{"call", do_call},
+	{"give", do_give},
+	{"copy", do_copy},
+	{"close", do_close},
+	{"revoke", do_revoke},
+	{"info", do_info},
+	{"null", do_null},
+	{"finish", do_finish},
+	{"count", do_count},
+	{"revtree", do_revtree},
+	{"drain", do_drain},
+	{"watch", do_watch},
+	{"watch-held", do_watch_held},
 	{"bind", do_bind},
+	{"save", do_save},
+	{"load", do_load},
+	{"truncate", do_truncate},
+	{"unlink", do_unlink},
+	{"open-direct", do_open_direct},
+	{"read-direct", do_read_direct},
+	{"write-direct", do_write_direct},
 };
 
 /* ------------------------------------------------------------------ input */

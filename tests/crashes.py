@@ -28,10 +28,9 @@ import stories
 from stories import Untrue, until
 
 CLIENT = "fractos-faceverify"
-PROGRAMS = {"victim": None, CLIENT: None, "fractos-registry": "fs/registry", "fractos-fs": "fs/fs", "fractos-blk": "storage/blk",
-            "fractos-gpu": "gpu/gpu"}
-# blk keeps the watches of dead watchers, at most 32, each a delivery and a slot (WATCHES_MAX in its front.c).
 VICTIM = "victim"  # an actor's name; it lives through SCRIPT on app
+PROGRAMS = {VICTIM: None, CLIENT: None, "fractos-registry": "fs/registry", "fractos-fs": "fs/fs",
+            "fractos-blk": "storage/blk", "fractos-gpu": "gpu/gpu"}
 # Who does what: "!" does not wait for the end. The server is on storage, the holder on gpu.
 SCRIPT = """
 victim memory m 65536
@@ -67,8 +66,6 @@ server finish slow
 victim drain c
 victim null
 """
-KEPT = {"storage/blk": {"slots": 32, "deliveries": 32, "values_bytes": 32 * 256},
-        "storage/fractosd": {"bytes in the core's tables": 32 * 512}}
 APART = 2.2  # seconds: the supervisor gives up what ends more than 5 times in 10 s
 JOB = [*stories.SMALL, "--mode", "chain"]
 
@@ -137,7 +134,7 @@ def more(before, after):
     lines = []
     for (_, who), rows in after.items():
         for what, n in rows.items():
-            if who in by_name and n > by_name[who].get(what, 0) + KEPT.get(who, {}).get(what, 0):
+            if who in by_name and n > by_name[who].get(what, 0):
                 lines.append(f"{who} has {n} {what}, before {by_name[who].get(what, 0)}")
         if who not in by_name:
             lines.append(f"{who} has come and stayed")
