@@ -23,14 +23,24 @@
 	X(protocol_errors, "records and messages that were malformed")
 
 /* X(message, one line): sent and received are counted for each. In the order of their numbers. */
-#define FOS_MESSAGE_COUNTER_TABLE(X)                                                           \
-	X(copy)                                                                                    \
-	X(data)                                                                                    \
-	X(invoke)                                                                                  \
-	X(error)                                                                                   \
-	X(bounce) X(room) X(copy_done) X(data_stop) X(credit) X(heartbeat) X(registry) X(child)    \
-		X(child_done) X(revoke) X(revoke_done) X(process_gone) X(child_gone) X(watch) X(fired) \
-			X(unwatch) X(hold) X(held) X(release) X(passed) X(none)
+#define FOS_MESSAGE_COUNTER_TABLE(X) \
+	X(copy)                          \
+	X(data)                          \
+	X(invoke)                        \
+	X(error)                         \
+	X(bounce)                        \
+	X(room)                          \
+	X(copy_done)                     \
+	X(data_stop)                     \
+	X(credit)                        \
+	X(heartbeat)                     \
+	X(registry)                      \
+	X(child)                         \
+	X(child_done)                    \
+	X(revoke)                        \
+	X(revoke_done)                   \
+	X(process_gone)                  \
+	X(child_gone) X(watch) X(fired) X(unwatch) X(hold) X(held) X(release) X(passed) X(none)
 
 typedef struct fos_counters {
 #define FOS_COUNTER_FIELD(name, text) uint64_t name;

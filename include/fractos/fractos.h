@@ -103,8 +103,8 @@ fos_process *fos_channel_process(fos_channel *channel);
  * Neither looked at nor freed here: calls under way, which end with the channel, tell its end.
  * Returns NULL where four keys are in use. On the channel's thread. */
 void **fos_channel_place(fos_channel *channel, const void *key);
-/* The channel's *life*: a Request of ours that lives as long as the channel and that nobody needs to
- * invoke. A service that lends something is given it along with the ask, and watches it
+/* The channel's *life*: a Request of ours that lives as long as the channel and that nobody needs
+ * to invoke. A service that lends something is given it along with the ask, and watches it
  * (fos_monitor_receive()) to learn when that has to come back. One for each channel, made at the
  * first call, which blocks for a round trip; not to be closed. Errors as fos_request_create(). */
 FOS_CHECKED fos_status fos_channel_life(fos_channel *channel, fos_cap *out);

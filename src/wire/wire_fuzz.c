@@ -155,12 +155,14 @@ static void put_fixed_record(struct writer *w, const uint8_t *bytes)
 	case number:                               \
 		RECORD(attach_##name, WIRE_ATTACH_##NAME)
 		WIRE_CALLS(CALL)
-		WIRE_ANSWERS(ANSWER) WIRE_ATTACHES(ATTACH)
+		WIRE_ANSWERS(ANSWER)
+		WIRE_ATTACHES(ATTACH)
 #undef CALL
 #undef ANSWER
 #undef ATTACH
 #undef RECORD
-			default : abort();
+	default:
+		abort();
 	}
 }
 
