@@ -136,6 +136,50 @@ static void retries_that_cannot_leave(void **state)
 	world_end(world);
 }
 
+static void invoke_numbered(struct actor actor, uint64_t cap, uint32_t number, uint64_t time)
+{
+	struct call call = call_invoke(cap, 0, time);
+	call_imm(&call, 0, 0, &number, sizeof number);
+	assert_int_equal(actor_call(actor, &call, NULL), FOS_OK);
+}
+
+static uint64_t expect_number(struct actor actor, uint32_t number)
+{
+	struct arrival arrival = expect(actor, 1);
+	assert_memory_equal(arrival.imm, &number, sizeof number);
+	return arrival.id;
+}
+
+/* A place came when what had bounced was over its time: the one parked behind it took the place,
+ * and overtook what was still on its way and then bounced. */
+static void parked_one_stays_behind_the_flight(void **state)
+{
+	(void)state;
+	struct world *world = small_world(2, 1, 64);
+	struct actor client = actor_new(world, A), server = actor_new(world, B);
+	uint64_t request = actor_give(server, actor_request(server, 1), client);
+	invoke_numbered(client, request, 1, 0);
+	world_settle(world);
+	uint64_t first = expect_number(server, 1);
+	world->hold[B][A][CORE_CONTROL] = true;
+	invoke_numbered(client, request, 2, 1000);
+	world_settle(world); /* bounced, but its sender does not know it yet */
+	world->hold[A][B][CORE_CONTROL] = true;
+	invoke_numbered(client, request, 3, 0); /* on its way */
+	world->hold[B][A][CORE_CONTROL] = false;
+	world_settle(world);
+	invoke_numbered(client, request, 4, 0); /* parked behind 2 */
+	world_tick(world, 2000);                /* 2 is over */
+	assert_int_equal(actor_finish(server, first), FOS_OK);
+	world_settle(world); /* a place, for 4 */
+	world->hold[A][B][CORE_CONTROL] = false;
+	world_settle(world);
+	assert_int_equal(actor_finish(server, expect_number(server, 3)), FOS_OK);
+	world_settle(world);
+	assert_int_equal(actor_finish(server, expect_number(server, 4)), FOS_OK);
+	world_end(world);
+}
+
 /* A place that its sender gives back is for all channels of the Process, not for its own alone. */
 static void place_given_back_wakes_all(void **state)
 {
@@ -250,6 +294,7 @@ int main(void)
 		cmocka_unit_test(bulk_overtakes_a_bounce),
 		cmocka_unit_test(word_of_arrival_before_a_bounce),
 		cmocka_unit_test(retries_that_cannot_leave),
+		cmocka_unit_test(parked_one_stays_behind_the_flight),
 		cmocka_unit_test(place_given_back_wakes_all),
 		cmocka_unit_test(on_error_of_the_greatest_depth),
 		cmocka_unit_test(once_ends_beyond_the_quota),

@@ -158,17 +158,53 @@ static void return_room(struct core *core, struct session *session, const struct
 	room->count = count;
 }
 
+static bool is_in_flight(const struct session *session, const struct core_ref *target)
+{
+	static const enum wire_class classes[] = {WIRE_CLASS_INVOKE, WIRE_CLASS_ERROR};
+	for (unsigned i = 0; i < BASE_COUNT(classes); i++) {
+		const struct list *flight = &session->classes[classes[i]].flight;
+		for (const struct list *at = flight->next; at != flight; at = at->next) {
+			const struct invocation *inv = BASE_CONTAINER(at, struct invocation, link);
+			if (inv->target.serial == target->serial && inv->target.index == target->index)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* What never left must not take a place while older ones are on their way: these may come back. It
+ * follows them instead, and comes back with them. */
+static void follow_flight(struct core *core, struct session *session, const struct core_ref *target)
+{
+	struct park *park = core_park_find(core, session, target);
+	if (park == NULL || !list_empty(&park->bounced) || !is_in_flight(session, target))
+		return;
+	while ((park = core_park_find(core, session, target)) != NULL) {
+		struct invocation *inv = LIST_FIRST(&park->fresh, struct invocation, link);
+		if (inv == NULL)
+			return;
+		list_remove(&inv->link);
+		core_invocation_go(core, inv);
+		core_park_left(core, inv);
+		core_session_invoke(core, session, inv);
+	}
+}
+
 void core_park_unused(struct core *core, const struct invocation *inv)
 {
 	CORE_COVER(core, inv_unused);
 	struct session *session;
 	if (core_session_to(core, &inv->target, &session) != FOS_OK)
 		return;
+	/* The place goes back first: it was asked for before what follows now. */
 	struct park *park = core_park_find(core, session, &inv->target);
-	if (park == NULL) {
+	bool behind = park != NULL && list_empty(&park->bounced) && is_in_flight(session, &inv->target);
+	if (park == NULL || behind)
 		return_room(core, session, &inv->target, 1);
+	if (behind)
+		follow_flight(core, session, &inv->target);
+	if (park == NULL || behind)
 		return;
-	}
 	/* As if it had not been asked for, nor told of others. */
 	park->owed -= BASE_MIN(park->owed, (uint32_t)inv->more);
 	park->owed++;
@@ -183,10 +219,15 @@ void core_park_room(struct core *core, struct session *session,
 	uint32_t sent = 0;
 	/* Looked for anew each time: one that cannot leave gives its place to the next, and so the last
 	 * may be gone with it. */
-	for (; sent < room->count && (park = core_park_find(core, session, &target)) != NULL; sent++)
+	for (; sent < room->count && (park = core_park_find(core, session, &target)) != NULL; sent++) {
+		if (list_empty(&park->bounced) && is_in_flight(session, &target))
+			break;
 		retry(core, park);
-	if (sent < room->count)
-		return_room(core, session, &target, room->count - sent);
+	}
+	if (sent == room->count)
+		return;
+	return_room(core, session, &target, room->count - sent);
+	follow_flight(core, session, &target);
 }
 
 /* Parked ones did not run, and the room for them is gone. */
