@@ -17,8 +17,8 @@ enum query_state { QUERY_WAITS, QUERY_ALONE, QUERY_RUNS, QUERY_ENDED };
 enum { CHAIN_UPLOADS = 2 };
 
 #define TICK          20000000u   /* ns: longest wait between two looks at deadlines */
-#define FIND_TIME     900000000u  /* ns of a batch to find services again */
-#define BATCH_TIME    1500000000u /* ns of a batch that had to: the rest is for its pieces */
+#define FIND_TIME     800000000u  /* ns of a batch to find services again */
+#define BATCH_TIME    1300000000u /* ns of a batch that had to: the rest is for its pieces */
 #define REGISTRY_TIME 1000000000u /* ns for a registry to be there */
 
 const char *verify_mode_name(verify_mode mode)
