@@ -173,8 +173,10 @@ void ledger_kill_sent(struct world *world, const struct node *from,
 		bool lives = world->nodes[owner].up &&
 					 core_inspect_object(world->nodes[owner].core, &told->watched, &object) &&
 					 !object.dead;
+		/* The fewest of all: a kill by the maker's own will may come before or after. */
+		uint32_t holders = lives ? tables_holders(world, told->process, &told->watched) : 0;
+		told->holders = told->looked ? BASE_MIN(told->holders, holders) : holders;
 		told->looked = true;
-		told->holders = lives ? tables_holders(world, told->process, &told->watched) : 0;
 	}
 }
 
