@@ -26,7 +26,7 @@ enum {
  * the other operations; everything made through it dies with it. */
 enum fos_gpu_op {
 	FOS_GPU_INFO = 1,    /* root; result fos_gpu_info */
-	FOS_GPU_CONTEXT = 2, /* root; capability FOS_GPU_LEASE: a Request of the client, see below;
+	FOS_GPU_CONTEXT = 2, /* root; capability FOS_GPU_LIFE: a Request of the client, see below;
 							capability result: the context's Request */
 	FOS_GPU_ALLOC = 3,   /* size; capability results: Memory, Request that frees it */
 	FOS_GPU_MODULE = 4,  /* capability FOS_GPU_SOURCE: Memory with source text; options in `name`;
@@ -35,13 +35,11 @@ enum fos_gpu_op {
 	FOS_GPU_KERNEL = 5,  /* on a module's Request; name; result: the launch Request. NOT_FOUND */
 	FOS_GPU_CLOSE = 6    /* on a context's Request: frees all */
 };
-enum { FOS_GPU_LEASE = 1, FOS_GPU_SOURCE = 1 };
+enum { FOS_GPU_LIFE = 1, FOS_GPU_SOURCE = 1 };
 
-/* A context lives as long as its lease: the service invokes the lease Request once when it opens
- * the context, and once more when the client's node was out of reach for a while; the client leaves
- * the newest of these deliveries open while it needs the context. When it ends with an exception,
- * which the client's Controller sees to when the client dies, or when the node stays out of reach
- * for 10 seconds, the service closes the context and frees all that belongs to it. */
+/* A context lives as long as its life, a Request of the client that the service watches and nobody
+ * invokes: when it is revoked, the client or its Controller dies, or the link is lost, the service
+ * closes the context and frees all that belongs to it. */
 typedef struct fos_gpu_args {
 	uint32_t op;
 	uint32_t zero;

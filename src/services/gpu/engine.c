@@ -116,6 +116,23 @@ uint64_t engine_memory_free(struct engine *engine)
 	return left;
 }
 
+void engine_usage(struct engine *engine, struct engine_usage *out)
+{
+	pthread_mutex_lock(&engine->lock);
+	*out = (struct engine_usage){.memory = engine->memory_used};
+	for (unsigned i = 0; i < ENGINE_CONTEXTS; i++) {
+		const struct context *context = engine->contexts[i];
+		if (!context)
+			continue;
+		out->contexts++;
+		out->allocations += context->counts[ALLOCATION];
+		out->modules += context->counts[MODULE];
+		out->kernels += context->counts[KERNEL];
+		out->jobs += context->jobs;
+	}
+	pthread_mutex_unlock(&engine->lock);
+}
+
 /* ------------------------------------------------------------------ objects */
 
 /* The context itself, retired or not; NULL: gone. */

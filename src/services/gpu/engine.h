@@ -47,6 +47,11 @@ fos_status engine_create(const struct engine_config *config, struct engine **out
 void engine_destroy(struct engine *engine);
 uint64_t engine_memory_free(struct engine *engine);
 
+struct engine_usage { /* of what is not destroyed yet */
+	uint64_t contexts, memory, allocations, modules, kernels, jobs;
+};
+void engine_usage(struct engine *engine, struct engine_usage *out);
+
 /* ------------------------------------------------------------------ contexts
  * `slot` (below ENGINE_CONTEXTS) is the service's; it is free again when engine_slot_free(). */
 fos_status engine_context_open(struct engine *engine, unsigned slot, uint64_t *out,

@@ -1,14 +1,7 @@
 /* The GPU service's blocking calls, for every Process: part of libfractos.
  *
- *     client                            gpu
- *       | CONTEXT, lease                  |
- *       |-------------------------------->| opens it
- *       |            lease <--------------| on_error: the context is to be closed
- *       |            next  <--------------|
- *
- * The lease is a Request of the client. The delivery that the service makes through it stays open
- * until fos_gpu_close(): when the client dies its Controller fails the delivery, and that tells the
- * service. The service makes another one where it had lost sight of the client's node.
+ * Each context has a life of its own, a Request that is revoked at fos_gpu_close(): so the service
+ * closes the context also where it was opened but its answer did not come in time.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -18,17 +11,16 @@
 
 static const uint64_t BUILD_TIME = 120000000000; /* ns: a compiler may take a while */
 
-/* What fos_gpu_close() has to end. A context is named by its slot alone, so the leases of the
+/* What fos_gpu_close() has to end. A context is named by its slot alone, so the lives of the
  * program stand in one list. */
-struct lease {
-	struct lease *next;
+struct life {
+	struct life *next;
 	fos_process *process;
 	fos_cap context;
 	fos_cap request;
-	fos_delivery_id held; /* FOS_DELIVERY_NONE: not delivered yet */
 };
-static struct lease *leases;
-static pthread_mutex_t leases_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct life *lives;
+static pthread_mutex_t lives_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* For clean-up whose failure leaves nothing to be done: the Controller is lost, or what is to end
  * has ended. */
@@ -37,66 +29,41 @@ static void ignore(fos_status status)
 	(void)status;
 }
 
-static struct lease **lease_link(const struct lease *lease)
+static fos_handled life_delivered(fos_channel *ch, const fos_delivery *delivery, void *arg)
 {
-	struct lease **link = &leases;
-	while (*link && *link != lease)
+	return FOS_FINISH; /* it says all by being there */
+}
+
+static void life_end(fos_channel *ch, struct life *life)
+{
+	pthread_mutex_lock(&lives_lock);
+	struct life **link = &lives;
+	while (*link && *link != life)
 		link = &(*link)->next;
-	return link;
-}
-
-/* Also a lease that has ended may still be delivered (it was in the ring), hence the search. */
-static fos_handled lease_delivered(fos_channel *ch, const fos_delivery *delivery, void *arg)
-{
-	fos_delivery_id before = FOS_DELIVERY_NONE;
-	pthread_mutex_lock(&leases_lock);
-	struct lease *lease = *lease_link(arg);
-	bool lives = lease && delivery->exception.status == FOS_OK;
-	if (lives) {
-		before = lease->held;
-		lease->held = delivery->id;
-	}
-	pthread_mutex_unlock(&leases_lock);
-	if (before != FOS_DELIVERY_NONE)
-		ignore(fos_finish(ch, before));
-	if (lives)
-		return FOS_FINISH_LATER;
-	return fos_fail(ch, delivery->id, FOS_CANCELLED, NULL) == FOS_OK ? FOS_FINISH_LATER
-																	 : FOS_FINISH;
-}
-
-/* Fails what is held, so that the service closes the context also where it was opened but its
- * answer did not come in time. */
-static void lease_end(fos_channel *ch, struct lease *lease)
-{
-	pthread_mutex_lock(&leases_lock);
-	struct lease **link = lease_link(lease);
 	if (*link)
-		*link = lease->next;
-	pthread_mutex_unlock(&leases_lock);
-	ignore(fos_cap_revoke(ch, lease->request));
-	ignore(fos_cap_close(ch, lease->request));
-	if (lease->held != FOS_DELIVERY_NONE)
-		ignore(fos_fail(ch, lease->held, FOS_CANCELLED, NULL));
-	free(lease);
+		*link = life->next;
+	pthread_mutex_unlock(&lives_lock);
+	ignore(fos_cap_revoke(ch, life->request));
+	ignore(fos_cap_close(ch, life->request));
+	free(life);
 }
 
-static fos_status lease_begin(fos_channel *ch, struct lease **out)
+static fos_status life_begin(fos_channel *ch, struct life **out)
 {
-	struct lease *lease = calloc(1, sizeof *lease);
-	if (!lease)
+	struct life *life = calloc(1, sizeof *life);
+	if (!life)
 		return FOS_QUOTA;
-	lease->process = fos_channel_process(ch);
-	fos_status status = fos_request_create(ch, lease_delivered, lease, NULL, &lease->request);
+	life->process = fos_channel_process(ch);
+	fos_status status = fos_request_create(ch, life_delivered, NULL, NULL, &life->request);
 	if (status != FOS_OK) {
-		free(lease);
+		free(life);
 		return status;
 	}
-	pthread_mutex_lock(&leases_lock);
-	lease->next = leases;
-	leases = lease;
-	pthread_mutex_unlock(&leases_lock);
-	*out = lease;
+	pthread_mutex_lock(&lives_lock);
+	life->next = lives;
+	lives = life;
+	pthread_mutex_unlock(&lives_lock);
+	*out = life;
 	return FOS_OK;
 }
 
@@ -157,22 +124,22 @@ fos_status fos_gpu_info_get(fos_channel *ch, fos_cap gpu, fos_gpu_info *out)
 
 fos_status fos_gpu_context(fos_channel *ch, fos_cap gpu, fos_cap *out)
 {
-	struct lease *lease;
+	struct life *life;
 	fos_args args;
 	fos_reply reply = {0};
 	fos_gpu_args request = {.op = FOS_GPU_CONTEXT};
-	fos_status status = lease_begin(ch, &lease);
+	fos_status status = life_begin(ch, &life);
 	if (status != FOS_OK)
 		return status;
 	fos_args_init(&args);
-	fos_args_cap(&args, FOS_CALL, FOS_GPU_LEASE, lease->request);
-	status = ask(ch, gpu, &request, &args, 0, &lease->context, 1, &reply);
-	fos_cap context = lease->context;
+	fos_args_cap(&args, FOS_CALL, FOS_GPU_LIFE, life->request);
+	status = ask(ch, gpu, &request, &args, 0, &life->context, 1, &reply);
+	fos_cap context = life->context;
 	fos_reply_release(ch, &reply);
 	if (status == FOS_OK)
 		*out = context;
 	else
-		lease_end(ch, lease);
+		life_end(ch, life);
 	return status;
 }
 
@@ -181,13 +148,13 @@ fos_status fos_gpu_close(fos_channel *ch, fos_cap context)
 	fos_process *process = fos_channel_process(ch);
 	fos_gpu_args request = {.op = FOS_GPU_CLOSE};
 	fos_status status = ask_simple(ch, context, &request, NULL, 0);
-	pthread_mutex_lock(&leases_lock);
-	struct lease *lease = leases;
-	while (lease && (lease->process != process || lease->context != context))
-		lease = lease->next;
-	pthread_mutex_unlock(&leases_lock);
-	if (lease)
-		lease_end(ch, lease);
+	pthread_mutex_lock(&lives_lock);
+	struct life *life = lives;
+	while (life && (life->process != process || life->context != context))
+		life = life->next;
+	pthread_mutex_unlock(&lives_lock);
+	if (life)
+		life_end(ch, life);
 	ignore(fos_cap_close(ch, context));
 	return status;
 }

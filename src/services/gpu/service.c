@@ -1,10 +1,10 @@
-/* The control side of the service: the root Request, contexts, memory, modules, kernels, leases.
+/* The control side of the service: the root Request, contexts, memory, modules, kernels, lives.
  * See service.h, and fractos/gpu.h for what travels.
  *
  * The life of a context:
  *
- *     CONTEXT --> open, lease invoked --> CLOSE, or the lease ended, or its node was out of reach
- *                                           |         for REACH_GRACE
+ *     CONTEXT --> open, its life watched --> CLOSE, or the life has ended or is out of sight
+ *                                           |
  *                                           v
  *                 retired (nothing of it is found any more), its Memory and its bases revoked,
  *                 released (bytes are given back, as soon as no kernel uses them)
@@ -15,26 +15,14 @@
 #include "service.h"
 
 #include <assert.h>
+#include <fractos/stats.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
-static const uint64_t SECOND = 1000000000;
-/* For a lease: ends with its client, not with time. A century, safe to add to a clock. */
-static const uint64_t FOR_EVER = 100ull * 365 * 86400 * 1000000000;
-static const uint64_t REACH_GRACE = 10ull * 1000000000; /* as fractos/gpu.h says */
 static const uint64_t STOP_TIME = 2ull * 1000000000;
 enum { PAGE = 4096 };
-
-static uint64_t clock_now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
-}
 
 /* ------------------------------------------------------------------ answers */
 
@@ -75,14 +63,6 @@ static fos_handled answer_empty(struct service *s, const fos_delivery *delivery)
 
 /* ------------------------------------------------------------------ contexts */
 
-static void timer_set(struct service *s)
-{
-	struct itimerspec every = {0};
-	if (s->open_count)
-		every.it_value.tv_sec = every.it_interval.tv_sec = 1;
-	timerfd_settime(s->timer, 0, &every, NULL);
-}
-
 static void drop(struct service *s, fos_cap cap)
 {
 	ignore(fos_cap_revoke(s->control_channel, cap));
@@ -98,65 +78,21 @@ static void context_close(struct service *s, uint64_t context)
 	while (engine_tag_next(s->engine, context, &memory))
 		drop(s, memory);
 	drop(s, slot->base);
-	ignore(fos_cap_close(s->control_channel, slot->lease));
+	ignore(fos_cap_close(s->control_channel, slot->life)); /* and its monitor ends */
 	engine_context_release(s->engine, context);
 	s->open_count--;
-	timer_set(s);
 	pthread_mutex_lock(&s->lock);
 	slot->state = SLOT_CLOSED;
 	pthread_mutex_unlock(&s->lock);
 	device_wake(s);
 }
 
-/* Asks the client to hold a delivery open; its end comes back as BOUND_LEASE. */
-static fos_status lease_hold(struct service *s, struct slot *slot)
+/* The client's Process or node has ended, or is out of sight, or cannot be watched. */
+static void life_ended(fos_channel *ch, const fos_result *result, void *arg)
 {
-	const struct bound bound = {.kind = BOUND_LEASE, .context = slot->context};
-	const fos_invoke_options options = {.time = FOR_EVER};
-	fos_args args;
-	fos_args_init(&args);
-	fos_args_on_error(&args, FOS_CALL, refine(&args, slot->base, &bound));
-	fos_status status = fos_request_invoke(s->control_channel, slot->lease, &args, &options);
-	slot->unheld = status != FOS_OK;
-	return status;
-}
-
-/* While the client's node is out of reach, the news of the client's death may get lost: the lease
- * is invoked anew when the node is back, and says so if the client is gone. */
-static void lease_look(struct service *s, struct slot *slot, uint64_t now)
-{
-	fos_cap_information info;
-	fos_status status = fos_cap_info(s->control_channel, slot->lease, &info);
-	if (status == FOS_OK && info.reachable) {
-		slot->lost_since = 0;
-		if (slot->unheld) {
-			status = lease_hold(s, slot);
-			if (status == FOS_REVOKED || status == FOS_STALE || status == FOS_NO_CAP)
-				context_close(s, slot->context);
-		}
-		return;
-	}
-	slot->unheld = true;
-	if (slot->lost_since == 0)
-		slot->lost_since = now;
-	if (now - slot->lost_since >= REACH_GRACE)
-		context_close(s, slot->context);
-}
-
-static void timer_fired(fos_channel *ch, int fd, void *arg)
-{
-	struct service *s = arg;
-	uint64_t count;
-	if (read(fd, &count, sizeof count) < 0)
-		return;
-	uint64_t now = clock_now();
-	for (unsigned i = 0; i < ENGINE_CONTEXTS; i++) {
-		pthread_mutex_lock(&s->lock);
-		bool open = s->slots[i].state == SLOT_OPEN;
-		pthread_mutex_unlock(&s->lock);
-		if (open)
-			lease_look(s, &s->slots[i], now);
-	}
+	const struct slot *slot = arg;
+	if (result->status != FOS_CANCELLED) /* that would be the context's own end */
+		context_close(slot->service, slot->context);
 }
 
 static struct slot *slot_take(struct service *s)
@@ -183,11 +119,11 @@ static fos_handled context_request(fos_channel *ch, const fos_delivery *delivery
 
 static fos_handled context_open(struct service *s, const fos_delivery *delivery)
 {
-	const fos_delivered_cap *lease = &delivery->caps[FOS_GPU_LEASE];
+	const fos_delivered_cap *life = &delivery->caps[FOS_GPU_LIFE];
 	fos_channel *ch = s->control_channel;
 	struct gpu_why why;
-	if (lease->cap == FOS_CAP_NONE || lease->kind != FOS_REQUEST)
-		return service_fail(ch, delivery->id, FOS_INVALID, "a context needs a lease Request");
+	if (life->cap == FOS_CAP_NONE || life->kind != FOS_REQUEST)
+		return service_fail(ch, delivery->id, FOS_INVALID, "a context needs a life");
 	struct slot *slot = slot_take(s);
 	if (!slot)
 		return service_fail(ch, delivery->id, FOS_QUOTA,
@@ -205,16 +141,15 @@ static fos_handled context_open(struct service *s, const fos_delivery *delivery)
 		return service_fail(ch, delivery->id, status, why.text);
 	}
 	assert(launch != FOS_CAP_NONE);
-	slot->lease = lease->cap;
-	slot->lost_since = 0;
+	slot->life = life->cap;
+	slot->service = s;
 	s->open_count++;
-	timer_set(s);
-	status = fos_cap_keep(ch, slot->lease);
+	status = fos_cap_keep(ch, slot->life);
 	if (status == FOS_OK)
-		status = lease_hold(s, slot);
+		status = fos_monitor_receive_async(ch, slot->life, life_ended, slot);
 	if (status != FOS_OK) {
 		context_close(s, slot->context);
-		return service_fail(ch, delivery->id, status, "the context's lease is refused");
+		return service_fail(ch, delivery->id, status, "the context's life is refused");
 	}
 	const struct bound bound = {.kind = BOUND_CONTEXT, .context = slot->context};
 	answer_with(s, delivery->id, fos_delivery_cap(delivery, FOS_NEXT), slot->base, &bound);
@@ -483,10 +418,6 @@ static fos_handled context_request(fos_channel *ch, const fos_delivery *delivery
 	const void *bytes = fos_delivery_imm(delivery, 0, sizeof bound);
 	assert(bytes); /* nobody gets a base that is not refined */
 	memcpy(&bound, bytes, sizeof bound);
-	if (bound.kind == BOUND_LEASE) {
-		context_close(s, bound.context);
-		return FOS_FINISH;
-	}
 	if (delivery->exception.status != FOS_OK)
 		return FOS_FINISH;
 	if (bound.kind == BOUND_ALLOCATION)
@@ -522,6 +453,23 @@ static fos_handled info_get(struct service *s, const fos_delivery *delivery)
 	return FOS_FINISH_LATER;
 }
 
+static fos_handled stats(struct service *s, const fos_delivery *delivery)
+{
+	struct engine_usage usage;
+	fos_args args;
+	engine_usage(s->engine, &usage);
+	const fos_stat numbers[] = {
+		{"contexts", s->open_count},   {"contexts_leaving", usage.contexts - s->open_count},
+		{"memory_used", usage.memory}, {"allocations", usage.allocations},
+		{"modules", usage.modules},    {"kernels", usage.kernels},
+		{"jobs", usage.jobs}};
+	fos_args_init(&args);
+	fos_args_imm(&args, FOS_CALL, FOS_RESULT, numbers, sizeof numbers);
+	ignore(fos_continue(s->control_channel, delivery->id, fos_delivery_cap(delivery, FOS_NEXT),
+						&args, NULL, NULL));
+	return FOS_FINISH_LATER;
+}
+
 static fos_handled root_request(fos_channel *ch, const fos_delivery *delivery, void *arg)
 {
 	struct service *s = arg;
@@ -534,6 +482,8 @@ static fos_handled root_request(fos_channel *ch, const fos_delivery *delivery, v
 		return info_get(s, delivery);
 	if (args->op == FOS_GPU_CONTEXT)
 		return context_open(s, delivery);
+	if (args->op == FOS_STATS)
+		return stats(s, delivery);
 	return unsupported(s, delivery);
 }
 
@@ -569,8 +519,6 @@ static fos_status channels_open(struct service *s, fos_process *process, struct 
 	if (status == FOS_OK)
 		status = fos_channel_open(process, &s->device_channel);
 	if (status == FOS_OK)
-		status = fos_watch(s->control_channel, s->timer, timer_fired, s);
-	if (status == FOS_OK)
 		status = fos_watch(s->control_channel, builder_fd(s->builder), builds_done, s);
 	if (status == FOS_OK)
 		status = root_create(s);
@@ -600,10 +548,9 @@ fos_status service_open(fos_process *process, const struct service_options *opti
 	status = gpu_refuse(why, FOS_QUOTA, "out of memory or descriptors");
 	if (engine_create(&config, &s->engine) != FOS_OK)
 		goto no_engine;
-	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	s->device_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->builder = builder_create();
-	if (s->timer < 0 || s->device_wake < 0 || !s->builder)
+	if (s->device_wake < 0 || !s->builder)
 		goto no_builder;
 	status = channels_open(s, process, why);
 	if (status == FOS_OK)
@@ -617,8 +564,6 @@ fos_status service_open(fos_process *process, const struct service_options *opti
 no_builder:
 	if (s->builder)
 		builder_destroy(s->builder, STOP_TIME);
-	if (s->timer >= 0)
-		close(s->timer);
 	if (s->device_wake >= 0)
 		close(s->device_wake);
 	engine_destroy(s->engine);
@@ -638,7 +583,6 @@ bool service_close(struct service *s)
 	fos_channel_close(s->device_channel);
 	engine_destroy(s->engine);
 	s->backend->close(s->device);
-	close(s->timer);
 	close(s->device_wake);
 	pthread_mutex_destroy(&s->lock);
 	free(s);

@@ -2,7 +2,7 @@
  *
  * Two channels, each with a thread of its own, so that nobody waits for a kernel but launches:
  *
- *     control   the root Request, contexts' Requests, leases: whatever is quick        service.c
+ *     control   the root Request, contexts' Requests, lives: whatever is quick         service.c
  *     device    launch Requests; runs a kernel inside the handler that received it     device.c
  *
  * and one more thread that compiles (builder.h) and tells the control thread its results. Because a
@@ -25,14 +25,7 @@
 #include "compiler.h"
 #include "engine.h"
 
-enum bound_kind {
-	BOUND_ROOT = 1,
-	BOUND_CONTEXT,
-	BOUND_ALLOCATION,
-	BOUND_MODULE,
-	BOUND_KERNEL,
-	BOUND_LEASE
-};
+enum bound_kind { BOUND_ROOT = 1, BOUND_CONTEXT, BOUND_ALLOCATION, BOUND_MODULE, BOUND_KERNEL };
 struct bound {
 	uint32_t kind; /* enum bound_kind */
 	uint32_t zero;
@@ -54,9 +47,8 @@ struct slot {
 	/* The rest belongs to the control thread. */
 	uint64_t context;
 	fos_cap base; /* of the context's, its modules' and its allocations' Requests */
-	fos_cap lease;
-	bool unheld;         /* the lease has to be invoked again */
-	uint64_t lost_since; /* ns of CLOCK_MONOTONIC: the lease is out of reach; 0: it is not */
+	fos_cap life;
+	struct service *service;
 };
 
 struct service {
@@ -66,8 +58,7 @@ struct service {
 	struct builder *builder;
 	struct compiler *compiler; /* NULL: modules are compiled in this process */
 	fos_channel *control_channel, *device_channel;
-	fos_cap root; /* refined: what is published */
-	int timer;
+	fos_cap root;        /* refined: what is published */
 	unsigned open_count; /* contexts */
 	pthread_t device_thread;
 	int device_wake; /* eventfd: slots wait for the device thread */

@@ -16,6 +16,7 @@
 #include "controller/harness.h"
 #include "fractos/gpu.h"
 #include "fractos/registry.h"
+#include "fractos/stats.h"
 #include "services/registry/launch.h"
 
 #define SECOND 1000000000ull
@@ -347,10 +348,27 @@ static void a_running_kernel_holds_up_nobody(void **state)
 	assert_int_equal(build(c, "kernel void k(void) {}", NULL, NULL, 0, &module), FOS_OK);
 }
 
+/* Everything that the service counts, in one line. */
+static void numbers_of(const struct client *c, char *out, size_t size)
+{
+	fos_stat stats[FOS_STATS_MAX];
+	unsigned count;
+	out[0] = 0;
+	assert_int_equal(fos_stats_get(c->ch, c->gpu, stats, &count), FOS_OK);
+	assert_true(count > 5);
+	for (unsigned i = 0; i < count; i++) {
+		size_t used = strlen(out);
+		snprintf(out + used, size - used, "%s %llu ", stats[i].name,
+				 (unsigned long long)stats[i].value);
+	}
+}
+
 /* The client is killed while its kernel runs: everything of it comes back when the kernel ends. */
 static void a_dead_client_gives_everything_back(void **state)
 {
 	struct fixture *f = *state;
+	char before[512], after[512];
+	numbers_of(&f->client, before, sizeof before);
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
@@ -368,8 +386,11 @@ static void a_dead_client_gives_everything_back(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	uint64_t end = now() + 10 * SECOND;
-	while (memory_free(&f->client) != MEMORY_MIB << 20 && now() < end)
+	do {
 		fos_wait(f->client.ch, SECOND / 50);
+		numbers_of(&f->client, after, sizeof after);
+	} while (strcmp(before, after) != 0 && now() < end);
+	assert_string_equal(after, before);
 	assert_int_equal(memory_free(&f->client), MEMORY_MIB << 20);
 }
 
