@@ -1148,20 +1148,26 @@ static int compare_u64(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void measure_reads(struct fixture *f, uint64_t file, uint64_t length, unsigned flags)
+/* `direct`: NULL, or the way that is measured. */
+static void measure_reads(struct fixture *f, uint64_t file, uint64_t length, unsigned flags,
+						  const fos_fs_direct *direct)
 {
 	enum { ROUNDS = 2000 };
 	static uint64_t times[ROUNDS];
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		fos_fs_item item = {file, 0, length};
 		uint64_t begin = now();
-		assert_int_equal(fos_fs_read(f->ch, f->root, &item, 1, f->memory, flags), FOS_OK);
+		fos_status status = direct ? fos_fs_direct_read(f->ch, direct, 0, length, f->memory)
+								   : fos_fs_read(f->ch, f->root, &item, 1, f->memory, flags);
+		assert_int_equal(status, FOS_OK);
 		times[i] = now() - begin;
 	}
 	qsort(times, ROUNDS, sizeof times[0], compare_u64);
 	printf("read of %5llu KiB, %s: p50 %6.1f us, p99 %6.1f us\n", (unsigned long long)length / 1024,
-		   flags ? "relayed " : "mediated", (double)times[ROUNDS / 2] / 1e3,
-		   (double)times[ROUNDS * 99 / 100] / 1e3);
+		   direct  ? "direct  "
+		   : flags ? "relayed "
+				   : "mediated",
+		   (double)times[ROUNDS / 2] / 1e3, (double)times[ROUNDS * 99 / 100] / 1e3);
 }
 
 static void figures(void **state)
@@ -1186,9 +1192,20 @@ static void figures(void **state)
 		   300 * 1e9 / (double)(now() - begin));
 	write_all(f, stat.file, 1, 1 << 20);
 	for (unsigned flags = 0; flags <= FOS_FS_RELAYED; flags++) {
-		measure_reads(f, stat.file, 16384, flags);
-		measure_reads(f, stat.file, 1 << 20, flags);
+		measure_reads(f, stat.file, 16384, flags, NULL);
+		measure_reads(f, stat.file, 1 << 20, flags, NULL);
 	}
+	fos_fs_direct direct;
+	begin = now();
+	for (unsigned i = 0; i < 300; i++) {
+		open_direct(f, stat.file, 0, &direct);
+		assert_int_equal(fos_fs_direct_close(f->ch, &direct), FOS_OK);
+	}
+	printf("direct use opened and closed: %.1f us\n", (double)(now() - begin) / 300e3);
+	open_direct(f, stat.file, 0, &direct);
+	measure_reads(f, stat.file, 16384, 0, &direct);
+	measure_reads(f, stat.file, 1 << 20, 0, &direct);
+	assert_int_equal(fos_fs_direct_close(f->ch, &direct), FOS_OK);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
