@@ -1,0 +1,262 @@
+/* Memory that ends anywhere: one story of calls between two Controllers, told again and again, each
+ * time with a little more memory than before, or with another one of its records refused (the
+ * linker puts __wrap_core_alloc before core_alloc). Whatever is refused, every call completes once,
+ * nothing is left when all are dead (the harness sees to both), and what is refused is refused with
+ * a status that says so. And the limits that are of the Controller. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "core/core_internal.h"
+#include "core/harness.h"
+
+enum { A, B };
+/* Counts as taken, so that the part that is kept for outputs is as large as in a real core. */
+static const uint64_t elsewhere = 4 << 20;
+
+void *__real_core_alloc(struct core *core, size_t size);
+void *__wrap_core_alloc(struct core *core, size_t size);
+static uint64_t allocations, refuse_at; /* counted from 1; 0: none */
+
+void *__wrap_core_alloc(struct core *core, size_t size)
+{
+	return ++allocations == refuse_at ? NULL : __real_core_alloc(core, size);
+}
+
+struct story {
+	struct world *world;
+	struct actor a, b;
+	unsigned rounds, refused, done;
+};
+
+/* The capability, or 0. */
+static uint64_t tell(struct story *story, struct actor who, const struct call *call)
+{
+	struct wire_answer_completion end;
+	uint64_t cookie = call_submit(who, call);
+	world_settle(story->world);
+	if (!call_completed(who, cookie, &end)) /* its Process or channel was refused already */
+		return 0;
+	story->done += end.status == FOS_OK;
+	story->refused += end.status == FOS_QUOTA;
+	return end.cap;
+}
+
+#define CALL(story, who, NAME, name, args, ...)                                 \
+	({                                                                          \
+		struct wire_call_##name fixed_ = {__VA_ARGS__};                         \
+		struct call call_;                                                      \
+		call_init(&call_, WIRE_CALL_TYPE_##NAME, &fixed_, sizeof fixed_, args); \
+		tell(story, who, &call_);                                               \
+	})
+
+/* With much bound: bytes, a Memory, a refinement with bytes of its own. */
+static void bind_much(struct call *call, uint64_t request, uint64_t memory)
+{
+	static const uint8_t bytes[3000];
+	call_imm(call, 0, 0, bytes, sizeof bytes);
+	call_cap(call, 0, 1, call_part(call, memory, 0, 100, 0));
+	unsigned refined = call_refine(call, request);
+	call_imm(call, refined, 100, bytes, 1000);
+	call_cap(call, 0, 2, refined);
+	call->entries[0].on_error = (uint16_t)refined;
+}
+
+static void invoke(struct story *story, struct actor who, uint64_t cap, uint64_t request,
+				   uint64_t memory)
+{
+	struct call call = call_invoke(cap, 0, 1000000);
+	bind_much(&call, request, memory);
+	tell(story, who, &call);
+}
+
+static void copy(struct story *story, struct actor who, uint64_t to, uint64_t from, uint64_t then)
+{
+	struct call call = call_copy(to, from, 0, 0);
+	if (then != 0)
+		call_cap(&call, 0, FOS_NEXT, call_slot(&call, then));
+	tell(story, who, &call);
+}
+
+/* Deliveries are continued, failed or finished in turn; their slots are used. */
+static void answer_all(struct story *story, struct actor who, uint64_t memory)
+{
+	struct arrival arrival;
+	for (unsigned i = 0; actor_arrival(who, &arrival); i++) {
+		uint64_t their_memory = arrival_cap(&arrival, 1), their_request = arrival_cap(&arrival, 2);
+		copy(story, who, their_memory, memory, 0);
+		copy(story, who, memory, their_memory, their_request);
+		CALL(story, who, CAP_KEEP, cap_keep, false, .cap = their_request);
+		if (i % 3 == 0 && their_request != 0) {
+			struct call call = call_continue(arrival.id, their_request, true);
+			tell(story, who, &call);
+		} else if (i % 3 == 1) {
+			CALL(story, who, FAIL, fail, false, .delivery = arrival.id, .status = FOS_DEVICE);
+		} else {
+			CALL(story, who, FINISH, finish, false, .delivery = arrival.id);
+		}
+	}
+}
+
+/* Revtree children of what is far and what is near, watched, given away, revoked. */
+static void children(struct story *story, struct actor who, uint64_t cap, uint64_t other)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		uint64_t child =
+			CALL(story, who, CAP_REVTREE, cap_revtree, false, .cap = cap, .tracked = i & 1);
+		struct wire_call_monitor_receive receive = {.cap = child};
+		struct call call;
+		call_init(&call, WIRE_CALL_TYPE_MONITOR_RECEIVE, &receive, sizeof receive, false);
+		call_submit(who, &call);
+		call.type = WIRE_CALL_TYPE_MONITOR_DELEGATE;
+		call_submit(who, &call);
+		call = call_invoke(other, 0, 1000000);
+		if (child != 0)
+			call_cap(&call, 0, 3, call_slot(&call, child));
+		tell(story, who, &call);
+		struct call refinement = call_refinement(cap);
+		((struct wire_call_request_refine *)(void *)refinement.fixed)->revocable = 1;
+		bind_much(&refinement, cap, child);
+		tell(story, who, &refinement);
+		CALL(story, who, CAP_REVOKE, cap_revoke, false, .cap = child, .drain = i >> 1,
+			 .time = 1000);
+		CALL(story, who, CAP_CLOSE, cap_close, false, .cap = child);
+	}
+}
+
+static void play(struct story *story)
+{
+	struct actor a = story->a, b = story->b;
+	uint64_t root = CALL(story, a, REQUEST_CREATE, request_create, false, .handler = 1);
+	CALL(story, a, REGISTRY_SET, registry_set, false, .cap = root);
+	uint64_t far = CALL(story, b, REGISTRY_GET, registry_get, false, .time = 1000);
+	for (unsigned i = 0; i < story->rounds; i++) {
+		uint64_t near = CALL(story, b, REQUEST_CREATE, request_create, false, .handler = 2);
+		uint64_t once =
+			CALL(story, b, REQUEST_CREATE, request_create, false, .once = 1, .deadline = 5000);
+		uint64_t b_memory =
+			CALL(story, b, MEMORY_CREATE, memory_create, false, .length = 9000, .rights = 3);
+		uint64_t a_memory =
+			CALL(story, a, MEMORY_CREATE, memory_create, false, .length = 9000, .rights = 3);
+		invoke(story, b, far, near, b_memory);
+		invoke(story, b, far, once, b_memory);
+		invoke(story, b, near, once, b_memory);
+		answer_all(story, a, a_memory);
+		answer_all(story, b, b_memory);
+		children(story, b, far, far);
+		children(story, b, near, far);
+	}
+	world_tick(story->world, 2000000000);
+}
+
+/* `more` bytes beyond what was taken at the beginning. */
+static void tell_with(uint64_t more, struct story *story)
+{
+	struct core_config config;
+	core_config_default(&config);
+	config.slice = 4096;
+	config.limits.deliveries = 2;
+	*story = (struct story){.world = world_new(2, &config), .rounds = 4};
+	for (uint32_t i = 0; i < 2; i++) {
+		struct core *core = story->world->nodes[i].core;
+		core->pool.grown += elsewhere;
+		uint64_t limit = core->pool.grown + more;
+		core->config.limits.memory = limit + limit / (MEMORY_RESERVE - 1) + 1;
+	}
+	story->a = actor_new(story->world, A);
+	story->b = actor_new(story->world, B);
+	for (uint32_t i = 0; i < 2; i++) {
+		struct actor actor = i == A ? story->a : story->b;
+		struct core_usage usage;
+		if (core_process_usage(actor.node->core, actor.process, &usage) &&
+			actor.node->ended_processes == 0)
+			continue;
+		/* No memory for the Process, or for a channel. */
+		assert_true(more < 256 << 10);
+		world_end(story->world);
+		story->world = NULL;
+		return;
+	}
+	play(story);
+	world_end(story->world);
+}
+
+static void memory_ends_anywhere(void **state)
+{
+	(void)state;
+	struct story story;
+	unsigned refused = 0;
+	for (uint64_t more = 0; more < 640 << 10; more += 4 << 10) {
+		tell_with(more, &story);
+		refused += story.refused > 0;
+	}
+	assert_true(refused > 10);
+	tell_with(64 << 20, &story);
+	assert_int_equal(story.refused, 0);
+	assert_true(story.done > 100);
+}
+
+static void any_record_is_refused(void **state)
+{
+	(void)state;
+	unsigned refused = 0;
+	for (uint64_t n = 1, count = n; n <= count; n++) {
+		struct story story = {.world = world_new(2, NULL), .rounds = 2};
+		story.a = actor_new(story.world, A);
+		story.b = actor_new(story.world, B);
+		allocations = 0;
+		refuse_at = n;
+		play(&story);
+		refuse_at = 0;
+		/* As many as there are, until the one to be refused does not come any more. */
+		count = allocations;
+		refused += story.refused > 0;
+		world_end(story.world);
+	}
+	assert_true(refused > 50);
+}
+
+static void processes_and_sessions_end_at_their_limits(void **state)
+{
+	(void)state;
+	struct core_config config;
+	core_config_default(&config);
+	config.limits.processes = 2;
+	config.limits.sessions = 1;
+	struct world *world = world_new(2, &config);
+	struct world_node *node = &world->nodes[A];
+	struct core_usage usage;
+	actor_new(world, A);
+	actor_new(world, A);
+	assert_int_equal(node->ended_processes, 0);
+	struct actor third = actor_new(world, A);
+	assert_int_equal(node->ended_processes, 1);
+	assert_string_equal(node->reason, "too many Processes");
+	assert_false(core_process_usage(node->core, third.process, &usage));
+	world_step(node, &(struct core_event){.type = CORE_SESSION_UP, .node = 2, .epoch = 0xe001});
+	assert_int_equal(node->ended_sessions, 0);
+	world_end(world);
+
+	world = world_new(2, &config);
+	world_cut(world, A, B);
+	node = &world->nodes[A];
+	node->core->config.limits.sessions = 0;
+	world_step(node, &(struct core_event){.type = CORE_SESSION_UP, .node = 2, .epoch = 0xe001});
+	assert_int_equal(node->ended_sessions, 1);
+	assert_string_equal(node->reason, "too many sessions");
+	world_end(world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(memory_ends_anywhere),
+		cmocka_unit_test(any_record_is_refused),
+		cmocka_unit_test(processes_and_sessions_end_at_their_limits),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
