@@ -153,6 +153,13 @@ static void play(struct story *story)
 	world_tick(story->world, 2000000000);
 }
 
+/* False: there was no memory for the Process, or for a channel. */
+static bool is_up(const struct world_node *node, const struct actor *actor)
+{
+	struct core_usage usage;
+	return node->ended_processes == 0 && core_process_usage(node->core, actor->process, &usage);
+}
+
 /* `more` bytes beyond what was taken at the beginning. */
 static void tell_with(uint64_t more, struct story *story)
 {
@@ -169,13 +176,7 @@ static void tell_with(uint64_t more, struct story *story)
 	}
 	story->a = actor_new(story->world, A);
 	story->b = actor_new(story->world, B);
-	for (uint32_t i = 0; i < 2; i++) {
-		struct actor actor = i == A ? story->a : story->b;
-		struct core_usage usage;
-		if (core_process_usage(actor.node->core, actor.process, &usage) &&
-			actor.node->ended_processes == 0)
-			continue;
-		/* No memory for the Process, or for a channel. */
+	if (!is_up(&story->world->nodes[A], &story->a) || !is_up(&story->world->nodes[B], &story->b)) {
 		assert_true(more < 256 << 10);
 		world_end(story->world);
 		story->world = NULL;
