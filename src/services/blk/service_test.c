@@ -646,10 +646,12 @@ static void test_window(void **state)
 	fos_channel *ch = f->client.ch;
 	fos_blk_volume volume;
 	struct landing landing;
-	struct {
-		fos_blk_extents head;
+	static const struct {
+		uint32_t count, zero;
 		fos_blk_range at[3];
-	} extents = {.head.count = 3, .at = {{1000000, 5000}, {3, 4096}, {2000000, 100}}};
+	} extents = {.count = 3, .at = {{1000000, 5000}, {3, 4096}, {2000000, 100}}};
+	_Static_assert(offsetof(__typeof__(extents), at) == offsetof(fos_blk_extents, at),
+				   "laid out as fos_blk_extents, whose array has no length");
 	fos_cap windows[2];
 	assert_int_equal(fos_blk_create(ch, f->client.blk, "data", VOLUME), FOS_OK);
 	open_volume(f, "data", &volume);
