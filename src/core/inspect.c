@@ -86,8 +86,62 @@ static struct core_view_transfer view_transfer(const struct core *core, const st
 									   .length = out->length,
 									   .sent = out->sent,
 									   .trace = out->landing.trace,
+									   .asker = out->landing.asker,
+									   .asker_epoch = out->landing.asker_epoch,
+									   .copy = out->landing.copy,
 									   .outstanding = out->outstanding,
 									   .ended = out->ended};
+}
+
+/* ------------------------------------------------------------------ a value's hash
+ *
+ * Values share their parts: one that was met before is remembered, lest time grow with each path to
+ * it. Depth is at most FOS_NEST_MAX. */
+
+enum { SEEN = 64 };
+struct seen {
+	const struct value *value[SEEN];
+	uint64_t hash[SEEN];
+};
+
+static uint64_t hash_value(struct seen *seen, const struct value *value);
+
+static uint64_t hash_bundle(struct seen *seen, const struct bundle *bundle)
+{
+	if (bundle == NULL)
+		return 0;
+	const struct extent *ranges = core_bundle_ranges(bundle);
+	const uint8_t *bytes = core_bundle_bytes(bundle);
+	uint64_t imm = 0;
+	for (unsigned i = 0; i < bundle->range_count; i++) {
+		imm += core_view_imm_hash(ranges[i].offset, bytes, ranges[i].length);
+		bytes += ranges[i].length;
+	}
+	uint64_t hash = core_view_imm_part(imm, bundle->imm_bytes);
+	for (unsigned i = 0; i < bundle->cap_count; i++)
+		hash += core_view_cap_part(hash_value(seen, bundle->caps[i].value), bundle->caps[i].index);
+	if (bundle->on_error != NULL)
+		hash += core_view_cap_part(hash_value(seen, bundle->on_error), FOS_CAPS_MAX);
+	return hash;
+}
+
+/* NOLINTNEXTLINE(misc-no-recursion): as deep as values nest, which is bounded where they are made
+ */
+static uint64_t hash_value(struct seen *seen, const struct value *value)
+{
+	const struct core_view_ref ref = view_ref(&value->ref);
+	uint64_t object = core_view_ref_hash(&ref);
+	if (value->kind == FOS_MEMORY)
+		return core_view_memory_hash(object, value->offset, value->length, value->rights);
+	if (value->bundle == NULL)
+		return core_view_request_hash(object, 0);
+	unsigned at = ((uintptr_t)value >> 5) % SEEN;
+	if (seen->value[at] != value) {
+		uint64_t hash = core_view_request_hash(object, hash_bundle(seen, value->bundle));
+		seen->value[at] = value;
+		seen->hash[at] = hash;
+	}
+	return seen->hash[at];
 }
 
 /* ------------------------------------------------------------------ walks */
@@ -175,8 +229,46 @@ bool core_inspect_slot(const struct core *core, uint32_t serial, uint64_t cap,
 	const struct table_entry *entry = process != NULL ? core_table_get(&process->slots, cap) : NULL;
 	if (entry == NULL)
 		return false;
+	struct seen seen = {0};
 	*out = view_slot(serial, cap, entry);
+	out->hash = hash_value(&seen, entry->content);
 	return true;
+}
+
+bool core_inspect_delivery(const struct core *core, uint32_t serial, uint64_t id,
+						   struct core_view_delivery *out)
+{
+	const struct process *process = core_process_find(core, serial);
+	const struct table_entry *entry =
+		process != NULL ? core_table_get(&process->deliveries, id) : NULL;
+	if (entry == NULL)
+		return false;
+	const struct delivery *delivery = entry->content;
+	struct core_ref ref = core_object_ref(core, delivery->object);
+	struct seen seen = {0};
+	out->object = view_ref(&ref);
+	out->on_error = delivery->on_error != NULL ? hash_value(&seen, delivery->on_error) : 0;
+	out->cap_count = BASE_MIN(delivery->cap_count, (uint32_t)FOS_CAPS_MAX);
+	for (unsigned i = 0; i < out->cap_count; i++) {
+		const struct table_entry *slot = core_table_get(&process->slots, delivery->caps[i]);
+		out->caps[i] = slot != NULL ? hash_value(&seen, slot->content) : 0;
+	}
+	return true;
+}
+
+uint64_t core_inspect_copy(const struct core *core, uint32_t serial, uint32_t channel,
+						   uint64_t cookie)
+{
+	const struct process *process = core_process_find(core, serial);
+	if (process == NULL)
+		return 0;
+	for (const struct list *at = process->copies.prev; at != &process->copies; at = at->prev) {
+		const struct copy *copy = BASE_CONTAINER(at, struct copy, of_process);
+		const struct channel *caller = copy->caller.channel; /* NULL: it was told */
+		if ((caller == NULL || caller->number == channel) && copy->caller.cookie == cookie)
+			return copy->id;
+	}
+	return 0;
 }
 
 bool core_inspect_object(const struct core *core, const struct core_view_ref *ref,

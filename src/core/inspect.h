@@ -4,6 +4,7 @@
 #ifndef FRACTOS_CORE_INSPECT_H
 #define FRACTOS_CORE_INSPECT_H
 
+#include "base/base.h"
 #include "core/core.h"
 
 struct core_view_ref { /* an object's name in the whole cluster */
@@ -31,6 +32,7 @@ struct core_view_slot {
 	uint8_t kind, rights;
 	bool borrowed;
 	uint64_t offset, length; /* Memory */
+	uint64_t hash;           /* only where one slot is asked for */
 };
 
 struct core_view_session {
@@ -46,6 +48,9 @@ struct core_view_session {
 struct core_view_transfer { /* a copy at its source's owner */
 	struct core_view_ref src, dst;
 	uint64_t src_offset, dst_offset, length, sent, trace;
+	/* Which call of which node asked for it: see core_inspect_copy(). */
+	uint32_t asker;
+	uint64_t asker_epoch, copy;
 	uint32_t outstanding;
 	bool ended;
 };
@@ -81,6 +86,54 @@ bool core_inspect_object(const struct core *core, const struct core_view_ref *re
 						 struct core_view_object *out);
 /* The copy that a token of CORE_MOVE or CORE_SEND_SLICE belongs to; false: none. */
 bool core_inspect_transfer(const struct core *core, uint64_t token, struct core_view_transfer *out);
+
+/* The number of the copy that a call asked for, while its Controller keeps it; 0: none. Of calls
+ * with one cookie the newest. */
+uint64_t core_inspect_copy(const struct core *core, uint32_t process, uint32_t channel,
+						   uint64_t cookie);
+
+struct core_view_delivery { /* an open one */
+	struct core_view_ref object;
+	uint64_t on_error; /* its value's hash; 0: none */
+	unsigned cap_count;
+	uint64_t caps[FOS_CAPS_MAX]; /* what each of its capabilities' slots holds; 0: nothing */
+};
+bool core_inspect_delivery(const struct core *core, uint32_t process, uint64_t delivery,
+						   struct core_view_delivery *out);
+
+/* A value's hash is of all that it is, however deep: who keeps tables of his own makes the same
+ * one. Ranges of immediates that were bound in another way are the same. */
+static inline uint64_t core_view_ref_hash(const struct core_view_ref *ref)
+{
+	return base_mix64(ref->serial ^
+					  base_mix64(ref->epoch ^ ((uint64_t)ref->node << 32 | ref->index)));
+}
+static inline uint64_t core_view_memory_hash(uint64_t ref, uint64_t offset, uint64_t length,
+											 uint8_t rights)
+{
+	return base_mix64(base_mix64(ref + offset) + length) ^ base_mix64(rights);
+}
+static inline uint64_t core_view_request_hash(uint64_t ref, uint64_t bundle)
+{
+	return base_mix64(ref + bundle);
+}
+/* A sum over the bytes. */
+static inline uint64_t core_view_imm_hash(uint32_t offset, const uint8_t *bytes, uint32_t length)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < length; i++)
+		sum += base_mix64(((uint64_t)(offset + i) << 8 | bytes[i]) + 0x9e3779b97f4a7c15u);
+	return sum;
+}
+/* What each part adds to a bundle's; on_error has the index FOS_CAPS_MAX. */
+static inline uint64_t core_view_imm_part(uint64_t imm_hash, uint32_t bytes)
+{
+	return base_mix64(imm_hash) + bytes + 1;
+}
+static inline uint64_t core_view_cap_part(uint64_t value, uint32_t index)
+{
+	return base_mix64(value ^ base_mix64(index + 1));
+}
 
 /* How many records there are of each kind: what a core at rest has, and what it has not. */
 struct core_view_totals {

@@ -90,13 +90,8 @@ void oracle_end(struct oracle *o)
 
 void oracle_violate(struct oracle *o, const char *format, ...)
 {
-	if (o->violated || o->blind)
+	if (o->violated)
 		return;
-	if (o->unsure) {
-		o->blind = true;
-		o->counts.blind++;
-		return;
-	}
 	o->violated = true;
 	int at = snprintf(o->reason, sizeof o->reason, "at %.6f s, node %u: ", (double)o->now / 1e9,
 					  o->node);
@@ -211,8 +206,6 @@ void oracle_fault(struct oracle *o, uint64_t now, enum oracle_fault fault, uint3
 				  uint32_t peer, uint64_t epoch)
 {
 	BASE_ASSERT(node < ORACLE_NODES && peer < ORACLE_NODES);
-	if (o->blind)
-		return;
 	o->now = BASE_MAX(o->now, now);
 	o->moment++;
 	o->node = node;
@@ -475,8 +468,6 @@ bool oracle_fits(const struct oracle *o, const struct oracle_process *process, u
 void oracle_event(struct oracle *o, uint32_t node, uint64_t now, const struct core_event *event)
 {
 	BASE_ASSERT(node < ORACLE_NODES);
-	if (o->blind)
-		return;
 	o->now = now;
 	o->moment++;
 	o->node = node;
@@ -540,7 +531,7 @@ static void process_ended_by_core(struct oracle *o, uint32_t node, uint32_t seri
 
 void oracle_output(struct oracle *o, uint32_t node, const struct core_output *out)
 {
-	if (o->violated || o->blind)
+	if (o->violated)
 		return;
 	switch (out->type) {
 	case CORE_RECORD:
@@ -564,7 +555,7 @@ void oracle_output(struct oracle *o, uint32_t node, const struct core_output *ou
 
 void oracle_step_end(struct oracle *o, uint32_t node)
 {
-	if (o->violated || o->blind)
+	if (o->violated)
 		return;
 	if (o->must_end_process)
 		oracle_violate(o, "took a malformed record from %s", oracle_name(o->caller));

@@ -17,10 +17,10 @@
  *     oracle_fault(...)                        each fault, when it begins and when it ends
  *     oracle_quiet(o, now); oracle_tables(o);  faults over, everything settled, limits of time past
  *
- * Rules for programs, so that the oracle can tell one invocation from another:
- *   - a call without `delivery` names a trace of its own (not 0, never used before); where it is 0
- *     or repeated, the order of such invocations is not checked;
- *   - calls may be malformed or hostile in every other way.
+ * Which invocation a delivery is, and what its capabilities are however deep, it learns by looking
+ * into the core (core/inspect.h). A program had better give each call without `delivery` a trace of
+ * its own: the order of invocations that are the same in everything is not checked. Calls may be
+ * malformed or hostile in every other way.
  * Nothing here is particular to one program; one thread. */
 #ifndef FRACTOS_SIM_ORACLE_H
 #define FRACTOS_SIM_ORACLE_H
@@ -93,8 +93,7 @@ struct oracle_counts {
 	uint64_t lost;      /* invocations that a fault may explain, never delivered nor told */
 	uint64_t explained; /* completions with OUTCOME_UNKNOWN, PEER_LOST, STALE, CONTROLLER_LOST */
 	uint64_t limits;    /* completions with QUOTA, BUSY */
-	uint64_t blind;  /* it lost sight of what was what, and looked no further: see oracle_violate */
-	uint64_t maybes; /* effects for which more than one outcome was possible */
+	uint64_t maybes;    /* effects for which more than one outcome was possible */
 };
 const struct oracle_counts *oracle_counts(const struct oracle *oracle);
 

@@ -648,8 +648,10 @@ void oracle_call_end(struct oracle *o, struct oracle_call *call)
 		call->process->revokings--;
 	if (call->waits && call->type == WIRE_CALL_TYPE_MEMORY_COPY)
 		call->process->copies--;
-	if (call->copying != NULL)
+	if (call->copying != NULL) {
+		oracle_copy_number(o, call);
 		call->copying->call = NULL;
+	}
 	oracle_release(o, call->value);
 	oracle_release(o, call->named);
 	if (call->fresh != NULL && list_empty(&call->fresh->hash))
@@ -669,6 +671,7 @@ void oracle_calls_settle(struct oracle *o)
 		oracle_violate(o, "%s of %s was not completed", wire_call_name(call->type),
 					   oracle_name(call->process));
 	list_push(oracle_bucket(o->calls, cookie_hash(call->process, call->cookie)), &call->hash);
+	oracle_copy_number(o, call);
 	/* From this step on nothing passes through what its own Controller kills. */
 	if (call->kills && call->object->node == call->process->node)
 		oracle_kill(o, call->object, ORACLE_DEAD, ORACLE_BY_REVOKE);
@@ -748,9 +751,7 @@ static uint32_t copy_now(struct oracle *o, struct oracle_call *call, fos_status 
 	bool has_then = copying->then != NULL;
 	uint32_t may = call->may & ~MAY(OK);
 	bool here = copying->src->object->node == call->process->node;
-	/* Only who says so is told which of two alike it was. */
-	if (status == FOS_OK &&
-		(has_then ? !here || oracle_left(o, copying) : oracle_landed(o, copying)))
+	if (status == FOS_OK && (has_then ? !here || oracle_left(copying) : oracle_landed(copying)))
 		may |= MAY(OK);
 	uint32_t explained = oracle_copy_may(o, copying) & ~MAY(OK);
 	/* A source that nothing will read any more may be overwritten. */
@@ -822,7 +823,8 @@ static void check_slot(struct oracle *o, const struct oracle_call *call,
 		seen->kind != value->kind ||
 		(value->kind == FOS_MEMORY &&
 		 (seen->offset != value->offset || seen->length != value->length ||
-		  seen->rights != value->rights)))
+		  seen->rights != value->rights)) ||
+		seen->hash != value->hash)
 		oracle_violate(o, "%s of %s gave another capability than it was asked for",
 					   wire_call_name(call->type), oracle_name(call->process));
 }
@@ -876,6 +878,7 @@ static void take_slot(struct oracle *o, struct oracle_call *call, uint64_t cap)
 	}
 	if (call->fresh != NULL) {
 		oracle_thing_name(o, call->fresh, &seen.ref);
+		oracle_value_rehash(call->value);
 		if (call->fresh->is_once)
 			process->once_living++;
 	} else if (call->type == WIRE_CALL_TYPE_REGISTRY_GET) {
@@ -883,7 +886,7 @@ static void take_slot(struct oracle *o, struct oracle_call *call, uint64_t cap)
 	} else if (call->value == NULL) {
 		take_child(o, call, &seen);
 	}
-	if (oracle_over(o))
+	if (o->violated)
 		return;
 	check_slot(o, call, &seen, call->value);
 	oracle_slot_add(o, process, cap, call->value, false);
@@ -951,7 +954,7 @@ static void succeed(struct oracle *o, struct oracle_call *call)
 		break;
 	case WIRE_CALL_TYPE_MEMORY_COPY:
 		if (call->copying->then == NULL)
-			call->copying->reported = call->copying->succeeded = true;
+			call->copying->reported = true;
 		break;
 	default:
 		break;
@@ -1187,11 +1190,20 @@ static void monitored(struct oracle *o, struct oracle_call *call,
 		right = call->cancelled || may_close(o);
 	else if (status == FOS_QUOTA)
 		right = quota_explained(o, call);
-	else if (status == FOS_WRONG_TYPE)
-		right |= call->dead_named;
-	if (!right)
-		oracle_violate(o, "a monitor of %s ended with %s, which nothing explains",
-					   oracle_name(call->process), fos_status_name(status));
+	else if (status == FOS_WRONG_TYPE || status == FOS_DENIED)
+		right |= call->dead_named; /* what comes home dead is not known there any more */
+	/* It may have fired, and the word of it have come too late. */
+	if (status == FOS_CANCELLED && call->type == WIRE_CALL_TYPE_MONITOR_DELEGATE)
+		oracle_perhaps_fired(o, call->object);
+	if (right)
+		return;
+	const struct oracle_thing *thing = call->object;
+	oracle_violate(o,
+				   "a monitor of %s ended with %s, which nothing explains: object %u:%u serial "
+				   "%llu, life %d",
+				   oracle_name(call->process), fos_status_name(status), thing ? thing->node : 0,
+				   thing ? thing->index : 0, thing ? (unsigned long long)thing->serial : 0,
+				   thing ? (int)oracle_life(o, thing) : -1);
 }
 
 /* ------------------------------------------------------------------ answers */

@@ -1,8 +1,8 @@
 /* Copies: which bytes a core may read and write, and when.
  *
  * A slice shows the arena's bytes it is about; it must continue a copy that was asked for, through
- * capabilities that live. Alike copies are one as good as the other: what one was thought to have
- * done may turn out to have been done by its twin. */
+ * capabilities that live. Whose a copy is its record in the core says, by the number that it has at
+ * its asker's Controller; that the record is right the bytes' places must show. */
 #include "sim/oracle_internal.h"
 
 static uint64_t token_hash(uint32_t node, uint64_t epoch, uint64_t token)
@@ -15,29 +15,12 @@ static uint64_t start_of(const struct oracle_value *value)
 	return value->object->offset + value->offset;
 }
 
-static bool twins(const struct oracle_copying *a, const struct oracle_copying *b)
-{
-	return a->src->object->process == b->src->object->process &&
-		   a->dst->object->process == b->dst->object->process &&
-		   start_of(a->src) == start_of(b->src) && start_of(a->dst) == start_of(b->dst) &&
-		   a->src->length == b->src->length && (a->local || b->local || a->trace == b->trace);
-}
-
-static bool has_landed(const struct oracle_copying *copying)
-{
-	return copying->placed == copying->src->length;
-}
-
 void oracle_copy_start(struct oracle *o, struct oracle_copying *copying)
 {
 	list_init(&copying->all);
 	list_init(&copying->of_token);
-	struct list *all = &o->nodes[copying->src->object->node].copies;
-	for (struct list *at = all->next; at != all; at = at->next) {
-		const struct oracle_copying *other = BASE_CONTAINER(at, struct oracle_copying, all);
-		o->unsure |= !has_landed(other) && twins(copying, other);
-	}
-	list_push(all, &copying->all);
+	copying->asker_epoch = copying->asker->epoch;
+	list_push(&o->nodes[copying->src->object->node].copies, &copying->all);
 	copying->asker->copies++;
 }
 
@@ -143,104 +126,44 @@ static bool goes_to(const struct core_output *out, const struct oracle_copying *
 		   (copying->trace == 0 || copying->trace == message->trace);
 }
 
-/* Of copies that look alike, one that may begin is meant. */
-static unsigned unlikely(const struct oracle *o, const struct oracle_copying *copying)
-{
-	bool dead = oracle_life(o, copying->src->object) == ORACLE_DEAD ||
-				oracle_life(o, copying->dst->object) == ORACLE_DEAD;
-	return (dead ? 2u : 0u) + (copying->reported ? 1u : 0u);
-}
-
-/* Inside one node a copy begins in the step of its call, or when that comes from afar. */
-static bool is_asked_now(const struct oracle *o, const struct oracle_copying *copying)
-{
-	const struct wire_message_copy *message = (const void *)o->event->bytes;
-	if (o->event->type != CORE_MESSAGE)
-		return o->current != NULL && copying == o->current->copying;
-	return message->header.type == WIRE_MESSAGE_TYPE_COPY &&
-		   copying->asker->node == o->event->node &&
-		   (copying->trace == 0 || copying->trace == message->trace);
-}
-
-/* The copy that a first slice begins. */
+/* The copy that a first slice begins: the core says whose. */
 static struct oracle_copying *begin(struct oracle *o, uint32_t node, const struct core_output *out)
 {
+	const struct core *core = o->config.core_of(o->config.context, node);
 	bool local = out->type == CORE_MOVE;
 	struct list *all = &o->nodes[node].copies;
-	struct oracle_copying *best = NULL;
+	struct oracle_copying *current = o->current != NULL ? o->current->copying : NULL;
+	struct core_view_transfer view;
+	if (!core_inspect_transfer(core, out->token, &view))
+		return NULL;
 	for (struct list *at = all->next; at != all; at = at->next) {
 		struct oracle_copying *copying = BASE_CONTAINER(at, struct oracle_copying, all);
 		bool fits = local ? copying->dst->object->node == node && is_at(&out->to, copying->dst, 0)
 						  : goes_to(out, copying);
-		if (copying->token != 0 || !is_at(&out->from, copying->src, 0) || !fits ||
-			(local && !is_asked_now(o, copying)))
+		if (copying->token != 0 || copying->asker->node != view.asker ||
+			copying->asker_epoch != view.asker_epoch ||
+			(copying->number != view.copy && copying != current) ||
+			!is_at(&out->from, copying->src, 0) || !fits)
 			continue;
-		if (best == NULL || unlikely(o, copying) < unlikely(o, best))
-			best = copying;
-	}
-	if (best == NULL)
-		return NULL;
-	best->token = out->token;
-	best->token_node = node;
-	best->token_epoch = o->nodes[node].epoch;
-	best->local = local;
-	list_push(oracle_bucket(o->tokens, token_hash(node, best->token_epoch, out->token)),
-			  &best->of_token);
-	return best;
-}
-
-static void relink(struct oracle *o, struct oracle_copying *copying)
-{
-	list_remove(&copying->of_token);
-	if (copying->token != 0)
-		list_push(oracle_bucket(o->tokens, token_hash(copying->token_node, copying->token_epoch,
-													  copying->token)),
+		copying->number = view.copy;
+		copying->token = out->token;
+		copying->token_node = node;
+		copying->token_epoch = o->nodes[node].epoch;
+		copying->local = local;
+		list_push(oracle_bucket(o->tokens, token_hash(node, copying->token_epoch, copying->token)),
 				  &copying->of_token);
-}
-
-static void swap(struct oracle *o, struct oracle_copying *a, struct oracle_copying *b)
-{
-#define SWAP(type, field)     \
-	do {                      \
-		type kept = a->field; \
-		a->field = b->field;  \
-		b->field = kept;      \
-	} while (0)
-	count_slices(a, -1);
-	count_slices(b, -1);
-	SWAP(uint64_t, token);
-	SWAP(uint32_t, token_node);
-	SWAP(uint64_t, token_epoch);
-	SWAP(uint64_t, taken);
-	SWAP(uint64_t, placed);
-	SWAP(uint64_t, slice);
-	SWAP(uint32_t, outstanding);
-	SWAP(bool, local);
-#undef SWAP
-	count_slices(a, 1);
-	count_slices(b, 1);
-	relink(o, a);
-	relink(o, b);
-}
-
-static bool is_dead(const struct oracle *o, const struct oracle_copying *copying)
-{
-	return oracle_life(o, copying->src->object) == ORACLE_DEAD ||
-		   oracle_life(o, copying->dst->object) == ORACLE_DEAD;
-}
-
-/* It goes on through what is dead: if there is one like it that lives, it was that all the time. */
-static struct oracle_copying *living_one(struct oracle *o, struct oracle_copying *copying)
-{
-	struct list *all = &o->nodes[copying->src->object->node].copies;
-	for (struct list *at = all->next; at != all && is_dead(o, copying); at = at->next) {
-		struct oracle_copying *other = BASE_CONTAINER(at, struct oracle_copying, all);
-		if (other == copying || other->succeeded || !twins(copying, other) || is_dead(o, other))
-			continue;
-		swap(o, copying, other);
-		return other;
+		return copying;
 	}
-	return copying;
+	return NULL;
+}
+
+void oracle_copy_number(struct oracle *o, struct oracle_call *call)
+{
+	const struct oracle_process *process = call->process;
+	struct oracle_copying *copying = call->copying;
+	const struct core *core = o->config.core_of(o->config.context, process->node);
+	if (copying != NULL && copying->number == 0 && core != NULL)
+		copying->number = core_inspect_copy(core, process->serial, call->channel, call->cookie);
 }
 
 static void check_memory(struct oracle *o, const struct oracle_thing *thing, const char *what)
@@ -271,7 +194,6 @@ static void take(struct oracle *o, uint32_t node, const struct core_output *out)
 					   oracle_name(copying->asker));
 		return;
 	}
-	copying = living_one(o, copying);
 	check_memory(o, copying->src->object, "reads");
 	oracle_count(copying->src->object, 0, 0, 1);
 	if (copying->local) {
@@ -299,7 +221,6 @@ static void place(struct oracle *o, uint32_t node, const struct core_output *out
 					   (unsigned long long)out->to.offset);
 		return;
 	}
-	copying = living_one(o, copying);
 	check_memory(o, copying->dst->object, "writes");
 	copying->placed += out->to.length;
 }
@@ -345,36 +266,14 @@ void oracle_copies_node_end(struct oracle *o, uint32_t node)
 
 /* ------------------------------------------------------------------ the end */
 
-/* Whether it, or a twin in its place, is as far as `far` says. */
-static bool reached(struct oracle *o, struct oracle_copying *copying,
-					bool (*far)(const struct oracle_copying *))
+bool oracle_landed(const struct oracle_copying *copying)
 {
-	if (far(copying))
-		return true;
-	struct list *all = &o->nodes[copying->src->object->node].copies;
-	for (struct list *at = all->next; at != all; at = at->next) {
-		struct oracle_copying *other = BASE_CONTAINER(at, struct oracle_copying, all);
-		if (other == copying || other->succeeded || !twins(copying, other) || !far(other))
-			continue;
-		swap(o, copying, other);
-		return true;
-	}
-	return false;
+	return copying->placed == copying->src->length;
 }
 
-static bool has_left(const struct oracle_copying *copying)
+bool oracle_left(const struct oracle_copying *copying)
 {
 	return copying->taken == copying->src->length && copying->outstanding == 0;
-}
-
-bool oracle_landed(struct oracle *o, struct oracle_copying *copying)
-{
-	return reached(o, copying, has_landed);
-}
-
-bool oracle_left(struct oracle *o, struct oracle_copying *copying)
-{
-	return reached(o, copying, has_left);
 }
 
 static uint32_t by_object(const struct oracle *o, const struct oracle_thing *thing)
@@ -389,7 +288,7 @@ uint32_t oracle_copy_may(const struct oracle *o, const struct oracle_copying *co
 	uint32_t asker = copying->asker->node, src = copying->src->object->node,
 			 dst = copying->dst->object->node;
 	uint32_t may = by_object(o, copying->src->object) | by_object(o, copying->dst->object);
-	if (has_landed(copying))
+	if (oracle_landed(copying))
 		may |= ORACLE_MAY(OK);
 	if (copying->end <= o->now)
 		may |= ORACLE_MAY(TIMED_OUT);

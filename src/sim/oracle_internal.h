@@ -78,7 +78,8 @@ enum { /* why it may be dead: bits, as monitors tell them */
 };
 
 struct oracle_thing { /* an object, base or child; kept to the end of the world */
-	uint64_t id, moment;
+	uint64_t id;      /* hash of its ref; 0: it has no name yet */
+	uint64_t moment;
 	struct list hash;     /* by ref */
 	struct list of_node;  /* of its owner */
 	struct list of_maker; /* its Process, or a child's maker; taken out when that dies */
@@ -126,9 +127,10 @@ struct oracle_made {       /* an invocation that was made and may be delivered o
 	struct list of_source;
 	struct list old; /* when it waits no more */
 	enum oracle_made_kind kind;
-	bool waiting;   /* may yet be delivered */
-	bool ambiguous; /* like another one that waits: their order cannot be told */
+	bool waiting; /* may yet be delivered */
+	bool twin;    /* the same as another one in all but its call */
 	bool delivered;
+	bool perhaps; /* an exception told of it, or of one that nobody could tell from it */
 	uint64_t key_hash, told_hash;
 	struct oracle_thing *target;
 	struct oracle_bundle *args;
@@ -154,6 +156,8 @@ struct oracle_copying {       /* a copy under way */
 	struct oracle_value *src, *dst;
 	struct oracle_made *then; /* NULL: none */
 	uint64_t trace, end, moment, time;
+	uint64_t number; /* the copy's, at the asker's node; 0: not known */
+	uint64_t asker_epoch;
 	uint64_t token; /* 0: not seen yet */
 	uint32_t token_node;
 	uint64_t token_epoch;
@@ -161,10 +165,9 @@ struct oracle_copying {       /* a copy under way */
 	uint64_t placed; /* bytes that have landed */
 	uint64_t slice;  /* of the move under way */
 	uint32_t outstanding;
-	bool local;     /* inside one node: moved, not sent */
-	bool reported;  /* its end was told: by completion or on_error */
-	bool succeeded; /* its success was told */
-	bool tracked;   /* `then` or on_error names a tracked child */
+	bool local;    /* inside one node: moved, not sent */
+	bool reported; /* its end was told: by completion or on_error */
+	bool tracked;  /* `then` or on_error names a tracked child */
 };
 
 struct oracle_open { /* an open delivery */
@@ -176,9 +179,6 @@ struct oracle_open { /* an open delivery */
 	uint64_t trace, end;
 	uint32_t channel, cap_count;
 	bool is_once;
-	/* Which exception it is cannot always be told: what its on_error may be besides. */
-	struct oracle_value *others[4];
-	uint32_t other_count;
 	uint64_t caps[];
 };
 
@@ -282,7 +282,7 @@ struct oracle_pool {
 
 struct oracle {
 	struct oracle_config config;
-	uint64_t now, moment, ids;
+	uint64_t now, moment;
 	struct oracle_node nodes[ORACLE_NODES];
 	struct oracle_session sessions[ORACLE_NODES][ORACLE_NODES];
 	uint64_t disturbed[ORACLE_NODES][ORACLE_NODES]; /* last time; UINT64_MAX: now */
@@ -301,10 +301,6 @@ struct oracle {
 	struct oracle_process *caller;
 	struct oracle_process *gone; /* a Process, or one with a channel, that ends in this step */
 	uint32_t lost_peer;          /* whose session with the node ends in this step; 0: none */
-	/* Of two things that look alike but hold different capabilities one was taken for the other,
-	 * perhaps: what seems wrong from then on need not be. */
-	bool unsure;
-	bool blind; /* it was: this world is not looked at any more */
 	bool violated;
 	char reason[ORACLE_REASON_MAX];
 	uint64_t unheld; /* tracked children that fired */
@@ -316,10 +312,6 @@ struct oracle {
 
 void oracle_violate(struct oracle *o, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-static inline bool oracle_over(const struct oracle *o) /* nothing more is looked at */
-{
-	return o->violated || o->blind;
-}
 void *oracle_alloc(struct oracle *o, size_t size); /* zeroed */
 void oracle_free(struct oracle *o, void *block, size_t size);
 static inline struct list *oracle_bucket(struct list *table, uint64_t hash)
@@ -344,6 +336,7 @@ struct oracle_value *oracle_value_request(struct oracle *o, struct oracle_thing 
 /* The same value, but naming a child of its object. */
 struct oracle_value *oracle_value_of_child(struct oracle *o, const struct oracle_value *value,
 										   struct oracle_thing *child);
+void oracle_value_rehash(struct oracle_value *value); /* its object got its name */
 struct oracle_value *oracle_hold(struct oracle_value *value);
 void oracle_release(struct oracle *o, struct oracle_value *value);
 static inline struct oracle_bundle *oracle_bundle_hold(struct oracle_bundle *bundle)
@@ -357,7 +350,6 @@ static inline const struct oracle_extent *oracle_ranges(const struct oracle_bund
 {
 	return (const struct oracle_extent *)(const void *)(bundle->caps + bundle->cap_count);
 }
-uint64_t oracle_imm_hash(uint32_t offset, const uint8_t *bytes, uint32_t length);
 uint64_t oracle_cap_hash(uint32_t index, uint8_t kind, uint8_t rights, uint64_t length);
 fos_status oracle_merge(struct oracle *o, struct oracle_bundle *base,
 						const struct oracle_addition *add, bool invoking,
@@ -438,8 +430,10 @@ void oracle_copy_refused(struct oracle *o, struct oracle_copying *copying);
 void oracle_slice(struct oracle *o, uint32_t node, const struct core_output *out);
 void oracle_slice_done(struct oracle *o, uint32_t node, uint64_t token);
 void oracle_slices_session_end(struct oracle *o, uint32_t node, uint32_t peer);
-bool oracle_landed(struct oracle *o, struct oracle_copying *copying);
-bool oracle_left(struct oracle *o, struct oracle_copying *copying); /* its source is free */
+/* Its call was taken: what its Controller calls it. */
+void oracle_copy_number(struct oracle *o, struct oracle_call *call);
+bool oracle_landed(const struct oracle_copying *copying);
+bool oracle_left(const struct oracle_copying *copying); /* its source is free */
 void oracle_copies_forget(struct oracle *o, uint32_t node);
 uint32_t oracle_copy_may(const struct oracle *o, const struct oracle_copying *copying);
 void oracle_copy_told(struct oracle *o, struct oracle_copying *copying);

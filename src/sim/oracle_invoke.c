@@ -37,6 +37,11 @@ static uint64_t told_hash(const struct oracle_process *process, uint32_t channel
 	return base_mix64(provider_hash(process, channel, handler) + base_mix64(trace));
 }
 
+static uint64_t hash_of(const struct oracle_value *value)
+{
+	return value != NULL ? value->hash : 0;
+}
+
 static uint64_t args_hash(const struct oracle_made *made)
 {
 	return made->args != NULL ? made->args->hash : 0;
@@ -92,8 +97,9 @@ struct oracle_made *oracle_made_new(struct oracle *o, enum oracle_made_kind kind
 		struct oracle_made *other = BASE_CONTAINER(at, struct oracle_made, key);
 		if (other->key_hash != made->key_hash)
 			continue;
-		other->ambiguous = made->ambiguous = true;
-		o->unsure |= args_hash(other) != args_hash(made) || other->target != made->target;
+		if (args_hash(other) == args_hash(made) && other->target == made->target &&
+			hash_of(other->on_error) == hash_of(made->on_error))
+			other->twin = made->twin = true;
 	}
 	list_push(bucket, &made->key);
 	if (kind == ORACLE_PLAIN)
@@ -154,10 +160,12 @@ void oracle_forget_old(struct oracle *o)
 	}
 }
 
-static void fail_to(struct oracle *o, const struct oracle_open *open, struct oracle_value *on_error,
-					fos_status status)
+void oracle_failed(struct oracle *o, const struct oracle_open *open, fos_status status)
 {
 	struct oracle_process *process = open->process;
+	struct oracle_value *on_error = open->on_error;
+	if (on_error == NULL)
+		return;
 	struct oracle_made *made =
 		oracle_made_new(o, ORACLE_FAILED, process, open->channel, on_error->object,
 						on_error->bundle, on_error, open->trace, UINT64_MAX);
@@ -165,14 +173,6 @@ static void fail_to(struct oracle *o, const struct oracle_open *open, struct ora
 	made->told_node = process->node;
 	made->told_process = process->serial;
 	process->noticed = o->now;
-}
-
-void oracle_failed(struct oracle *o, const struct oracle_open *open, fos_status status)
-{
-	if (open->on_error != NULL)
-		fail_to(o, open, open->on_error, status);
-	for (uint32_t i = 0; i < open->other_count; i++)
-		fail_to(o, open, open->others[i], status);
 }
 
 /* ------------------------------------------------------------------ what explains a loss */
@@ -243,7 +243,7 @@ static bool lost_tracked(const struct oracle *o, const struct oracle_made *made)
 
 bool oracle_excused(const struct oracle *o, const struct oracle_made *made)
 {
-	return oracle_life(o, made->target) != ORACLE_LIVE || expired(o, made) ||
+	return made->perhaps || oracle_life(o, made->target) != ORACLE_LIVE || expired(o, made) ||
 		   unreachable(o, made) || limited(o, made) || lost_tracked(o, made);
 }
 
@@ -258,8 +258,8 @@ struct arrival {
 	uint32_t imm_bytes;
 	struct oracle_process *process;
 	uint32_t channel;
-	struct core_view_slot seen[FOS_CAPS_MAX];
-	bool held[FOS_CAPS_MAX];
+	bool seen; /* its record in the core, which must be so */
+	struct core_view_delivery view;
 };
 
 static void parse(struct oracle *o, const struct core_output *out, struct arrival *arrival)
@@ -274,18 +274,18 @@ static void parse(struct oracle *o, const struct core_output *out, struct arriva
 	}
 	for (unsigned i = 0; i < record->range_count; i++) {
 		const struct wire_range *range = &arrival->ranges[i];
-		arrival->imm_hash += oracle_imm_hash(range->offset, at, range->length);
+		arrival->imm_hash += core_view_imm_hash(range->offset, at, range->length);
 		arrival->imm_bytes += range->length;
 		at += range->length;
 	}
 	arrival->process = oracle_process_find(o, o->node, out->process);
 	arrival->channel = out->channel;
-	const struct core *core = o->config.core_of(o->config.context, o->node);
 	for (unsigned i = 0; i < record->cap_count; i++) {
 		const struct wire_delivered *cap = &arrival->caps[i];
 		arrival->cap_hash += oracle_cap_hash(cap->index, cap->kind, cap->rights, cap->length);
-		arrival->held[i] = core_inspect_slot(core, out->process, cap->cap, &arrival->seen[i]);
 	}
+	const struct core *core = o->config.core_of(o->config.context, o->node);
+	arrival->seen = core_inspect_delivery(core, out->process, record->delivery, &arrival->view);
 }
 
 static bool shows(const struct arrival *arrival, const struct oracle_bundle *args)
@@ -297,16 +297,9 @@ static bool shows(const struct arrival *arrival, const struct oracle_bundle *arg
 		return false;
 	for (unsigned i = 0; i < args->cap_count; i++) {
 		const struct oracle_value *value = args->caps[i].value;
-		const struct oracle_thing *thing = value->object;
-		const struct core_view_slot *seen = &arrival->seen[i];
 		/* A tracked child whose owner is out of reach may be dropped as it comes. */
-		if (!arrival->held[i] && thing->tracked)
-			continue;
-		if (!arrival->held[i] || seen->ref.serial != thing->serial ||
-			seen->ref.index != thing->index || seen->ref.node != thing->node ||
-			seen->ref.epoch != thing->epoch || seen->kind != value->kind ||
-			(value->kind == FOS_MEMORY &&
-			 (seen->offset != value->offset || seen->length != value->length)))
+		bool dropped = arrival->view.caps[i] == 0 && value->object->tracked;
+		if (arrival->view.caps[i] != value->hash && !dropped)
 			return false;
 	}
 	return true;
@@ -314,7 +307,8 @@ static bool shows(const struct arrival *arrival, const struct oracle_bundle *arg
 
 static bool is_provider(const struct arrival *arrival, const struct oracle_thing *thing)
 {
-	return thing->process == arrival->process && thing->channel == arrival->channel &&
+	return arrival->seen && core_view_ref_hash(&arrival->view.object) == thing->id &&
+		   thing->process == arrival->process && thing->channel == arrival->channel &&
 		   thing->handler == arrival->record->header.cookie;
 }
 
@@ -329,15 +323,13 @@ static struct oracle_made *find(struct oracle *o, const struct arrival *arrival,
 	for (struct list *at = bucket->next; at != bucket; at = at->next) {
 		struct oracle_made *made = BASE_CONTAINER(at, struct oracle_made, key);
 		if (made->key_hash != key || !is_provider(arrival, made->target) ||
-			!shows(arrival, made->args) ||
-			(made->kind == ORACLE_THEN && (made->after == NULL || !oracle_landed(o, made->after))))
+			!shows(arrival, made->args) || hash_of(made->on_error) != arrival->view.on_error ||
+			(made->kind == ORACLE_THEN && (made->after == NULL || !oracle_landed(made->after))))
 			continue;
 		if (oracle_life(o, made->target) == ORACLE_DEAD) {
 			dead = made;
 			continue;
 		}
-		if (alive != NULL && args_hash(alive) != args_hash(made))
-			o->unsure = true;
 		if (alive == NULL)
 			alive = made;
 	}
@@ -349,14 +341,14 @@ static struct oracle_made *find(struct oracle *o, const struct arrival *arrival,
 static void check_order(struct oracle *o, struct oracle_made *made)
 {
 	struct list *waiting = &made->target->waiting;
-	if (made->kind != ORACLE_PLAIN || made->ambiguous)
+	if (made->kind != ORACLE_PLAIN || made->twin)
 		return;
 	for (struct list *at = waiting->next, *next; at != waiting; at = next) {
 		struct oracle_made *older = BASE_CONTAINER(at, struct oracle_made, of_object);
 		next = at->next;
 		if (older == made)
 			return;
-		if (older->source != made->source || older->channel != made->channel || older->ambiguous)
+		if (older->source != made->source || older->channel != made->channel || older->twin)
 			continue;
 		if (!oracle_excused(o, older)) {
 			oracle_violate(o, "an invocation of %s (trace %llu) was overtaken by a later one",
@@ -402,7 +394,7 @@ static struct oracle_open *open_it(struct oracle *o, const struct arrival *arriv
 		open->caps[i] = arrival->caps[i].cap;
 		if (!oracle_slot_add(o, process, open->caps[i], value, true))
 			return NULL;
-		if (!arrival->held[i])
+		if (arrival->view.caps[i] == 0)
 			oracle_slot_close(o, process, open->caps[i]);
 	}
 	return oracle_open_add(o, open) ? open : NULL;
@@ -416,6 +408,34 @@ static void check_live(struct oracle *o, const struct oracle_thing *target)
 		oracle_violate(o, "a delivery to %s through object %u:%u serial %llu, which is dead",
 					   oracle_name(target->process), target->node, target->index,
 					   (unsigned long long)target->serial);
+}
+
+static uint32_t most_told(const struct oracle_made *made)
+{
+	bool once = made->kind == ORACLE_FAILED ||
+				(made->kind == ORACLE_PLAIN && made->source_node == made->target->node);
+	return once ? 1 : 2;
+}
+
+/* What was told not to run must not; unless another one was meant. */
+static void check_untold(struct oracle *o, struct oracle_made *made)
+{
+	if (made->kind != ORACLE_PLAIN || made->told_count == 0 ||
+		made->last.status == FOS_OUTCOME_UNKNOWN)
+		return;
+	struct list *bucket = oracle_bucket(o->told, made->told_hash);
+	for (struct list *at = bucket->next; at != bucket; at = at->next) {
+		struct oracle_made *other = BASE_CONTAINER(at, struct oracle_made, told);
+		if (other == made || !other->perhaps || other->told_hash != made->told_hash ||
+			other->told_count >= most_told(other) || other->delivered)
+			continue;
+		other->told_count++;
+		other->last = made->last;
+		made->told_count--;
+		return;
+	}
+	oracle_violate(o, "an invocation of %s, trace %llu, was told not to run and was delivered",
+				   oracle_name(made->source), (unsigned long long)made->trace);
 }
 
 static void deliver_plain(struct oracle *o, const struct arrival *arrival)
@@ -434,10 +454,11 @@ static void deliver_plain(struct oracle *o, const struct arrival *arrival)
 	}
 	check_live(o, made->target);
 	check_order(o, made);
+	check_untold(o, made);
 	consume(o, made->target);
 	made->delivered = true;
 	retire(o, made);
-	if (!oracle_over(o))
+	if (!o->violated)
 		open_it(o, arrival, made->target, made->args, made->on_error);
 }
 
@@ -463,11 +484,17 @@ static uint32_t explained(const struct oracle *o, const struct oracle_made *made
 	return may & ~ORACLE_MAY(OK);
 }
 
+static struct oracle_value *next_error(const struct oracle_value *value)
+{
+	return value->bundle != NULL ? value->bundle->on_error : NULL;
+}
+
 static bool tells_through(const struct arrival *arrival, const struct oracle_made *made)
 {
 	return is_provider(arrival, made->on_error->object) &&
 		   (made->trace == 0 || made->trace == arrival->record->trace) &&
-		   shows(arrival, made->on_error->bundle);
+		   shows(arrival, made->on_error->bundle) &&
+		   hash_of(next_error(made->on_error)) == arrival->view.on_error;
 }
 
 /* Whether it may be told of by this exception header, if it was not before. */
@@ -479,61 +506,28 @@ static bool may_tell(const struct oracle *o, const struct oracle_made *made, uin
 	if (process != 0 || status >= FOS_STATUS_COUNT)
 		return false;
 	bool not_run = made->kind == ORACLE_PLAIN && status != FOS_OUTCOME_UNKNOWN;
-	if (not_run && made->delivered && !made->ambiguous)
+	if (not_run && made->delivered)
 		return false;
 	return explained(o, made) >> status & 1;
 }
 
-static uint32_t most_told(const struct oracle_made *made)
+/* sole: no other can be meant. */
+static void tell_of(struct oracle *o, const struct arrival *arrival, struct oracle_made *made,
+					bool sole)
 {
-	bool once = made->kind == ORACLE_FAILED ||
-				(made->kind == ORACLE_PLAIN && made->source_node == made->target->node);
-	return once ? 1 : 2;
-}
-
-static struct oracle_value *next_error(const struct oracle_value *value)
-{
-	return value->bundle != NULL ? value->bundle->on_error : NULL;
-}
-
-/* The delivery hands on the on_error of the one that it is, and of others it might be. */
-static void add_others(struct oracle *o, const struct arrival *arrival,
-					   const struct oracle_made *told, struct oracle_open *open)
-{
-	struct list *bucket = oracle_bucket(o->told, told->told_hash);
-	for (struct list *at = bucket->next; at != bucket; at = at->next) {
-		const struct oracle_made *other = BASE_CONTAINER(at, struct oracle_made, told);
-		if (open->other_count == BASE_COUNT(open->others))
-			return;
-		if (other->told_hash != told->told_hash || !tells_through(arrival, other))
-			continue;
-		o->unsure |= other->on_error->hash != told->on_error->hash;
-		struct oracle_value *value = next_error(other->on_error);
-		if (value != NULL && value != open->on_error)
-			open->others[open->other_count++] = oracle_hold(value);
-	}
-}
-
-static void tell_of(struct oracle *o, const struct arrival *arrival, struct oracle_made *made)
-{
-	/* Trace 0 is that of all chains which a deadline began. */
-	o->unsure |= arrival->record->trace == 0;
 	made->told_count++;
 	made->last.status = arrival->exception->status;
 	made->last.node = arrival->exception->node;
 	made->last.process = arrival->exception->process;
-	if (made->kind == ORACLE_PLAIN && arrival->exception->status != FOS_OUTCOME_UNKNOWN)
+	if (sole && made->kind == ORACLE_PLAIN && arrival->exception->status != FOS_OUTCOME_UNKNOWN)
 		retire(o, made);
 	if (made->after != NULL)
 		oracle_copy_told(o, made->after);
 	struct oracle_value *value = oracle_hold(made->on_error);
 	check_live(o, value->object);
 	consume(o, value->object);
-	struct oracle_open *open = NULL;
-	if (!oracle_over(o))
-		open = open_it(o, arrival, value->object, value->bundle, next_error(value));
-	if (open != NULL)
-		add_others(o, arrival, made, open);
+	if (!o->violated)
+		open_it(o, arrival, value->object, value->bundle, next_error(value));
 	oracle_release(o, value);
 }
 
@@ -551,17 +545,44 @@ static struct oracle_made *instead(struct oracle *o, const struct arrival *arriv
 	return NULL;
 }
 
+static bool is_meant(const struct oracle *o, const struct arrival *arrival,
+					 const struct oracle_made *made, uint64_t hash)
+{
+	const struct wire_exception *head = arrival->exception;
+	return made->told_hash == hash && tells_through(arrival, made) &&
+		   may_tell(o, made, head->status, head->node, head->process);
+}
+
+/* Of several that share trace and on_error any may be meant: all are waited for, none must come. */
+static bool is_sole(struct oracle *o, const struct arrival *arrival, uint64_t hash)
+{
+	struct list *bucket = oracle_bucket(o->told, hash);
+	struct oracle_made *first = NULL;
+	bool sole = true;
+	for (struct list *at = bucket->next; at != bucket; at = at->next) {
+		struct oracle_made *made = BASE_CONTAINER(at, struct oracle_made, told);
+		if (!is_meant(o, arrival, made, hash))
+			continue;
+		sole &= first == NULL;
+		made->perhaps |= !sole;
+		if (first == NULL)
+			first = made;
+		else
+			first->perhaps = true;
+	}
+	return sole;
+}
+
 /* dead: also through what is dead, to say so. */
 static bool tell(struct oracle *o, const struct arrival *arrival, uint64_t trace, bool dead)
 {
-	const struct wire_exception *head = arrival->exception;
 	uint64_t hash =
 		told_hash(arrival->process, arrival->channel, arrival->record->header.cookie, trace);
 	struct list *bucket = oracle_bucket(o->told, hash);
+	bool sole = is_sole(o, arrival, hash);
 	for (struct list *at = bucket->next; at != bucket; at = at->next) {
 		struct oracle_made *made = BASE_CONTAINER(at, struct oracle_made, told);
-		if (made->told_hash != hash || !tells_through(arrival, made) ||
-			!may_tell(o, made, head->status, head->node, head->process) ||
+		if (!is_meant(o, arrival, made, hash) ||
 			(!dead && oracle_life(o, made->on_error->object) == ORACLE_DEAD))
 			continue;
 		if (made->told_count >= most_told(made)) {
@@ -572,7 +593,7 @@ static bool tell(struct oracle *o, const struct arrival *arrival, uint64_t trace
 			other->last = made->last;
 			made->told_count--;
 		}
-		tell_of(o, arrival, made);
+		tell_of(o, arrival, made, sole);
 		return true;
 	}
 	return false;
@@ -596,7 +617,7 @@ static bool end_once(struct oracle *o, const struct arrival *arrival)
 		if (timed_out ? thing->deadline > o->now : !thing->aimed || fits)
 			continue;
 		consume(o, thing);
-		if (!oracle_over(o))
+		if (!o->violated)
 			open_it(o, arrival, thing, NULL, NULL);
 		return true;
 	}

@@ -175,8 +175,6 @@ void oracle_open_end(struct oracle *o, struct oracle_open *open, bool finished)
 		oracle_count(open->object, 0, 1, 0);
 		process->remained += open->object->left++ == 0;
 	}
-	for (uint32_t i = 0; i < open->other_count; i++)
-		oracle_release(o, open->others[i]);
 	oracle_release(o, open->on_error);
 	oracle_free(o, open, sizeof *open + open->cap_count * sizeof open->caps[0]);
 }

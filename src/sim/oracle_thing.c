@@ -10,7 +10,8 @@
 
 static uint64_t ref_hash(uint32_t node, uint64_t epoch, uint32_t index, uint64_t serial)
 {
-	return base_mix64(serial ^ base_mix64(epoch ^ ((uint64_t)node << 32 | index)));
+	const struct core_view_ref ref = {node, index, epoch, serial};
+	return core_view_ref_hash(&ref);
 }
 
 struct oracle_thing *oracle_thing_find(struct oracle *o, uint32_t node, uint64_t epoch,
@@ -29,7 +30,6 @@ struct oracle_thing *oracle_thing_find(struct oracle *o, uint32_t node, uint64_t
 static struct oracle_thing *new_thing(struct oracle *o)
 {
 	struct oracle_thing *thing = oracle_alloc(o, sizeof *thing);
-	thing->id = ++o->ids;
 	thing->moment = o->moment;
 	struct list *links[] = {&thing->hash, &thing->of_node, &thing->of_maker, &thing->once,
 							&thing->waiting};
@@ -82,8 +82,8 @@ void oracle_thing_name(struct oracle *o, struct oracle_thing *thing,
 					   thing->node, ref->node);
 	thing->index = ref->index;
 	thing->serial = ref->serial;
-	list_push(oracle_bucket(o->things, ref_hash(ref->node, ref->epoch, ref->index, ref->serial)),
-			  &thing->hash);
+	thing->id = core_view_ref_hash(ref);
+	list_push(oracle_bucket(o->things, thing->id), &thing->hash);
 	list_push(&o->nodes[thing->node].things, &thing->of_node);
 	list_push(&thing->maker->things, &thing->of_maker);
 	if (thing->is_once && thing->parent == NULL)

@@ -1,16 +1,8 @@
 /* Values as the oracle keeps them: what is bound where, by content, without the bytes.
  *
- * Immediates are a sum of one hash a byte, so that the same bytes have the same sum however they
- * were bound; capabilities count with the object's identity. Two values with one hash are one. */
+ * A value's hash is that of core/inspect.h: two values with one hash are one, here and in a core.
+ */
 #include "sim/oracle_internal.h"
-
-uint64_t oracle_imm_hash(uint32_t offset, const uint8_t *bytes, uint32_t length)
-{
-	uint64_t sum = 0;
-	for (uint32_t i = 0; i < length; i++)
-		sum += base_mix64(((uint64_t)(offset + i) << 8 | bytes[i]) + 0x9e3779b97f4a7c15u);
-	return sum;
-}
 
 uint64_t oracle_cap_hash(uint32_t index, uint8_t kind, uint8_t rights, uint64_t length)
 {
@@ -29,6 +21,14 @@ static struct oracle_value *new_value(struct oracle *o, struct oracle_thing *obj
 	return value;
 }
 
+void oracle_value_rehash(struct oracle_value *value)
+{
+	uint64_t id = value->object->id;
+	value->hash = value->kind == FOS_MEMORY
+					  ? core_view_memory_hash(id, value->offset, value->length, value->rights)
+					  : core_view_request_hash(id, value->bundle != NULL ? value->bundle->hash : 0);
+}
+
 struct oracle_value *oracle_value_memory(struct oracle *o, struct oracle_thing *object,
 										 uint64_t offset, uint64_t length, uint8_t rights)
 {
@@ -36,8 +36,7 @@ struct oracle_value *oracle_value_memory(struct oracle *o, struct oracle_thing *
 	value->offset = offset;
 	value->length = length;
 	value->rights = rights;
-	value->hash =
-		base_mix64(base_mix64(base_mix64(object->id) + offset) + length) ^ base_mix64(rights);
+	oracle_value_rehash(value);
 	return value;
 }
 
@@ -46,7 +45,7 @@ struct oracle_value *oracle_value_request(struct oracle *o, struct oracle_thing 
 {
 	struct oracle_value *value = new_value(o, object, FOS_REQUEST);
 	value->bundle = bundle;
-	value->hash = base_mix64(base_mix64(object->id) + (bundle != NULL ? bundle->hash : 0));
+	oracle_value_rehash(value);
 	if (bundle != NULL) {
 		value->weight += bundle->weight;
 		value->height = bundle->height;
@@ -209,7 +208,7 @@ static uint64_t imm_of(const struct oracle_bundle *base, const struct oracle_add
 	uint64_t sum = base != NULL ? base->imm_hash : 0;
 	const uint8_t *at = add->imm;
 	for (unsigned i = 0; i < add->range_count; i++) {
-		sum += oracle_imm_hash(add->ranges[i].offset, at, add->ranges[i].length);
+		sum += core_view_imm_hash(add->ranges[i].offset, at, add->ranges[i].length);
 		at += add->ranges[i].length;
 	}
 	return sum;
@@ -232,7 +231,7 @@ static struct oracle_bundle *make(struct oracle *o, const struct pieces *pieces,
 	bundle->ranges = pieces->count;
 	bundle->bounds = caps->count;
 	bundle->weight = 2 * (size + pieces->bytes) + 256;
-	bundle->hash = base_mix64(imm_hash) + pieces->bytes;
+	bundle->hash = core_view_imm_part(imm_hash, pieces->bytes);
 	for (unsigned i = 0; i < caps->count; i++) {
 		const struct oracle_bound *bound = &caps->all[i];
 		bundle->caps[i] = *bound;
@@ -240,12 +239,12 @@ static struct oracle_bundle *make(struct oracle *o, const struct pieces *pieces,
 		bundle->cap_hash +=
 			oracle_cap_hash(bound->index, bound->value->kind, bound->value->rights,
 							bound->value->kind == FOS_MEMORY ? bound->value->length : 0);
-		bundle->hash += base_mix64(bound->value->hash + bound->index);
+		bundle->hash += core_view_cap_part(bound->value->hash, bound->index);
 	}
 	bundle->on_error = on_error;
 	if (on_error != NULL) {
 		take_in(bundle, on_error);
-		bundle->hash ^= base_mix64(on_error->hash + FOS_CAPS_MAX);
+		bundle->hash += core_view_cap_part(on_error->hash, FOS_CAPS_MAX);
 	}
 	memcpy(bundle->caps + caps->count, pieces->all, pieces->count * sizeof pieces->all[0]);
 	return bundle;
