@@ -464,6 +464,8 @@ static void revoke_here(struct oracle_call *call, bool maker)
 		break;
 	case ORACLE_MAYBE:
 		call->may = (maker ? MAY(OK) : MAY(DENIED)) | MAY(REVOKED);
+		if (call->drain)
+			call->may |= MAY(OK);
 		break;
 	case ORACLE_DEAD:
 		call->may = maker ? 0 : MAY(DENIED);
@@ -646,8 +648,6 @@ void oracle_call_end(struct oracle *o, struct oracle_call *call)
 		call->process->asking--;
 	if (call->waits && call->type == WIRE_CALL_TYPE_CAP_REVOKE)
 		call->process->revokings--;
-	if (call->waits && call->type == WIRE_CALL_TYPE_MEMORY_COPY)
-		call->process->copies--;
 	if (call->copying != NULL) {
 		oracle_copy_number(o, call);
 		call->copying->call = NULL;
@@ -694,6 +694,16 @@ static uint32_t charged_objects(const struct oracle_process *process)
 	return count;
 }
 
+/* A call with a `then` ends before its copy, whose end only its Controller knows; that none stays
+ * charged the end of the world shows. */
+static bool most_copies(const struct oracle *o, const struct oracle_process *process)
+{
+	const struct core *core = o->config.core_of(o->config.context, process->node);
+	struct core_view_process view;
+	return core_inspect_process(core, process->serial, &view) &&
+		   view.copies >= o->config.core.limits.copies;
+}
+
 /* Whether some limit may be what refused it. */
 static bool quota_explained(const struct oracle *o, const struct oracle_call *call)
 {
@@ -730,7 +740,7 @@ static bool quota_explained(const struct oracle *o, const struct oracle_call *ca
 				(call->made->target->process->tight_moment == o->moment ||
 				 !oracle_fits(o, call->made->target->process, FOS_CAPS_MAX, call->weight)));
 	case WIRE_CALL_TYPE_MEMORY_COPY:
-		return process->copies >= limits->copies || 2 * process->waiting + 2 >= limits->parked ||
+		return most_copies(o, process) || 2 * process->waiting + 2 >= limits->parked ||
 			   oracle_noticed(o, process) ||
 			   (call->copying != NULL && (oracle_copy_may(o, call->copying) & MAY(QUOTA)));
 	case WIRE_CALL_TYPE_REGISTRY_GET:
@@ -861,8 +871,10 @@ static void take_child(struct oracle *o, struct oracle_call *call,
 	oracle_thing_name(o, child, &seen->ref);
 	/* The word of it may come when the owner has ended the session, and with it the child. */
 	const struct oracle_session *session = &o->sessions[child->node][call->process->node];
-	if (child->node != call->process->node && (!session->up || session->changed >= call->moment))
+	if (child->node != call->process->node && (!session->up || session->changed >= call->moment)) {
+		child->unsure = true;
 		oracle_kill(o, child, ORACLE_MAYBE, ORACLE_BY_MAKER | ORACLE_BY_REVOKE);
+	}
 	call->value = oracle_value_of_child(o, call->named, child);
 }
 
@@ -1082,18 +1094,35 @@ static void informed(struct oracle *o, struct oracle_call *call,
 
 /* ------------------------------------------------------------------ monitors' end */
 
-/* Who certainly holds a tracked child besides its maker. What is bound in a value is not certain:
- * of two deliveries that look alike either may be the one that binds it. */
+/* A capability that came while a session of its holder's node ended, or before the holder was
+ * registered again, is one that the maker's Controller need not know of. */
+static bool is_known(const struct oracle *o, const struct oracle_process *holder,
+					 const struct oracle_thing *thing)
+{
+	for (uint32_t peer = 0; peer < ORACLE_NODES; peer++) {
+		if (peer != holder->node && o->nodes[peer].epoch != 0 &&
+			oracle_trouble(o, holder->node, peer, thing->moment))
+			return false;
+	}
+	return true;
+}
+
+/* Who certainly holds a tracked child besides its maker, in a plain slot. Where the owner is not
+ * the maker's node the child has fired when that asked to have it revoked: what its maker gave away
+ * until the answer came is dead. */
 static const struct oracle_process *holder_of(const struct oracle *o,
 											  const struct oracle_thing *thing)
 {
+	bool here = thing->node == thing->maker->node;
+	uint64_t ago = here ? 0 : 2 * o->config.core.failure_timeout;
+	uint64_t asked = o->now - BASE_MIN(o->now, ago);
 	for (const struct list *at = o->all.next; at != &o->all; at = at->next) {
 		const struct oracle_process *process = BASE_CONTAINER(at, struct oracle_process, all);
-		if (!process->alive || oracle_trouble(o, process->node, thing->node, thing->moment))
+		if (!process->alive || process == thing->maker || !is_known(o, process, thing))
 			continue;
 		for (uint32_t i = 0; i < process->cell_room; i++) {
-			const struct oracle_value *value = process->cells[i].value;
-			if (value != NULL && value->object == thing && process != thing->maker)
+			const struct oracle_cell *cell = &process->cells[i];
+			if (cell->value != NULL && cell->value->object == thing && cell->time <= asked)
 				return process;
 		}
 	}
@@ -1134,7 +1163,9 @@ static void fired(struct oracle *o, struct oracle_call *call,
 		right &= dead && (why & ORACLE_BY_MAKER);
 		break;
 	case 3:
-		right &= oracle_epoch_over(o, thing);
+		/* Of two epochs a Controller cannot tell which is newer: its session may be the old one. */
+		right &= oracle_epoch_over(o, thing) ||
+				 oracle_session_to(o, call->process->node, thing) == MAY(STALE);
 		break;
 	case 4:
 		right &= apart;
@@ -1143,8 +1174,9 @@ static void fired(struct oracle *o, struct oracle_call *call,
 		const struct oracle_process *holder = holder_of(o, thing);
 		right &= call->type == WIRE_CALL_TYPE_MONITOR_DELEGATE && thing->armed;
 		if (right && holder != NULL) {
-			oracle_violate(o, "monitor_delegate of %s fired while %s holds the child",
-						   oracle_name(call->process), oracle_name(holder));
+			oracle_violate(o, "monitor_delegate of %s fired while %s holds %u:%u serial %llu",
+						   oracle_name(call->process), oracle_name(holder), thing->node,
+						   thing->index, (unsigned long long)thing->serial);
 			return;
 		}
 		o->unheld++;

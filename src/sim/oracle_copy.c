@@ -21,7 +21,6 @@ void oracle_copy_start(struct oracle *o, struct oracle_copying *copying)
 	list_init(&copying->of_token);
 	copying->asker_epoch = copying->asker->epoch;
 	list_push(&o->nodes[copying->src->object->node].copies, &copying->all);
-	copying->asker->copies++;
 }
 
 /* Its slices count at its objects. */

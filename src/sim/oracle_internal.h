@@ -104,7 +104,7 @@ struct oracle_thing { /* an object, base or child; kept to the end of the world 
 	uint32_t revokes; /* how often its maker asked */
 	bool has_children;
 	uint32_t delegates;  /* monitor_delegate that waits */
-	bool unsure;         /* a monitor_delegate of it ended untold: it may have fired */
+	bool unsure;         /* whether it lives will show in the tables */
 	uint32_t left;       /* deliveries of its own that its Process left unfinished */
 	uint64_t seen;       /* moment of the last comparison that found it */
 	bool armed;          /* was delegated */
@@ -188,6 +188,7 @@ struct oracle_cell { /* of a capability space */
 	uint64_t cap;    /* the newest name of this index */
 	struct oracle_value *value;
 	bool borrowed;
+	uint64_t time;                   /* since when it holds that */
 	struct oracle_call *monitors[2]; /* receive, delegate */
 };
 
@@ -206,7 +207,7 @@ struct oracle_process {
 	uint32_t cell_room;
 	struct oracle_open **opens;
 	uint32_t open_room;
-	uint32_t slots, objects, deliveries, once_living, once_open, copies, monitors, revokings;
+	uint32_t slots, objects, deliveries, once_living, once_open, monitors, revokings;
 	uint32_t asking;
 	uint32_t remained;  /* objects of which a closed channel left deliveries: charged as objects */
 	uint32_t dead_afar; /* children that it made at other owners and that are dead */

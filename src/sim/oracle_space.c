@@ -58,7 +58,8 @@ bool oracle_slot_add(struct oracle *o, struct oracle_process *process, uint64_t 
 					   oracle_name(process));
 		return false;
 	}
-	*cell = (struct oracle_cell){.cap = cap, .value = oracle_hold(value), .borrowed = borrowed};
+	*cell = (struct oracle_cell){
+		.cap = cap, .value = oracle_hold(value), .borrowed = borrowed, .time = o->now};
 	process->slots++;
 	process->weight += value->weight;
 	if (value->object->tracked && value->object->maker != process)

@@ -214,8 +214,10 @@ uint32_t oracle_use(const struct oracle *o, uint32_t node, const struct oracle_t
 bool oracle_uncertain(const struct oracle_process *process, const struct oracle_value *value)
 {
 	const struct oracle_thing *thing = value->object;
+	const struct oracle *o = process->oracle;
 	return thing->tracked && thing->node != process->node &&
-		   oracle_trouble(process->oracle, process->node, thing->node, thing->moment);
+		   (oracle_trouble(o, process->node, thing->node, thing->moment) ||
+			o->sessions[process->node][thing->node].epoch != thing->epoch);
 }
 
 uint32_t oracle_tracked_may(const struct oracle *o, uint32_t node)
