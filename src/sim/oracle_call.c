@@ -704,6 +704,20 @@ static bool most_copies(const struct oracle *o, const struct oracle_process *pro
 		   view.copies >= o->config.core.limits.copies;
 }
 
+/* So many wait in its name: of some that wait behind a fault it is not known whether they do, so
+ * the core's own count is believed; that it goes down again the end of the world shows. */
+static bool most_parked(const struct oracle *o, const struct oracle_process *process)
+{
+	const struct core_limits *limits = &o->config.core.limits;
+	const struct core *core = o->config.core_of(o->config.context, process->node);
+	struct core_usage usage;
+	if (2 * process->waiting + 2 >= limits->parked || oracle_noticed(o, process))
+		return true;
+	bool faults = o->disturbances > 0 || o->calm + 2 * o->config.core.default_time > o->now;
+	return faults && core_process_usage(core, process->serial, &usage) &&
+		   usage.parked >= limits->parked;
+}
+
 /* Whether some limit may be what refused it. */
 static bool quota_explained(const struct oracle *o, const struct oracle_call *call)
 {
@@ -731,7 +745,7 @@ static bool quota_explained(const struct oracle *o, const struct oracle_call *ca
 				call->object->node != process->node || oracle_pressed(o, call->object->node));
 	case WIRE_CALL_TYPE_REQUEST_INVOKE:
 	case WIRE_CALL_TYPE_CONTINUE:
-		if (2 * process->waiting + 2 >= limits->parked || oracle_noticed(o, process))
+		if (most_parked(o, process))
 			return true;
 		if (call->made == NULL)
 			return false;
@@ -740,8 +754,7 @@ static bool quota_explained(const struct oracle *o, const struct oracle_call *ca
 				(call->made->target->process->tight_moment == o->moment ||
 				 !oracle_fits(o, call->made->target->process, FOS_CAPS_MAX, call->weight)));
 	case WIRE_CALL_TYPE_MEMORY_COPY:
-		return most_copies(o, process) || 2 * process->waiting + 2 >= limits->parked ||
-			   oracle_noticed(o, process) ||
+		return most_copies(o, process) || most_parked(o, process) ||
 			   (call->copying != NULL && (oracle_copy_may(o, call->copying) & MAY(QUOTA)));
 	case WIRE_CALL_TYPE_REGISTRY_GET:
 		return process->waiting + process->asking >= limits->parked || oracle_noticed(o, process);
