@@ -219,9 +219,10 @@ static int read_options(int argc, char **argv, struct settings *s)
 
 /* ------------------------------------------------------------------ seeds, shared by jobs */
 
-enum { FAILURES = 16 };
+enum { FAILURES = 16, COUNTS = sizeof(struct oracle_counts) / sizeof(uint64_t) };
 struct shared { /* between the jobs */
 	_Atomic uint64_t next, seeds, events, violations;
+	_Atomic uint64_t counts[COUNTS]; /* sums of struct oracle_counts, which is uint64_t only */
 	_Atomic unsigned failure_count;
 	struct {
 		uint64_t seed;
@@ -248,6 +249,10 @@ static void work(const struct settings *s, struct shared *shared, double end)
 		run_seed(&options, NULL, 0, &result);
 		atomic_fetch_add(&shared->seeds, 1);
 		atomic_fetch_add(&shared->events, result.events);
+		uint64_t counts[COUNTS];
+		memcpy(counts, &result.counts, sizeof counts);
+		for (unsigned i = 0; i < COUNTS; i++)
+			atomic_fetch_add(&shared->counts[i], counts[i]);
 		if (s->hash)
 			printf("seed %" PRIu64 ": %" PRIu64 " events, hash %016" PRIx64 "\n", options.seed,
 				   result.events, result.trace);
@@ -264,6 +269,28 @@ static void work(const struct settings *s, struct shared *shared, double end)
 		if (plants_chosen() != NULL)
 			return; /* caught */
 	}
+}
+
+/* How much of what the oracle saw a fault or a limit had to explain. */
+static void print_counts(struct shared *shared)
+{
+	struct oracle_counts counts;
+	uint64_t sums[COUNTS];
+	for (unsigned i = 0; i < COUNTS; i++)
+		sums[i] = shared->counts[i];
+	memcpy(&counts, sums, sizeof counts);
+	const uint64_t *statuses = counts.statuses;
+	double whole = counts.completions > 0 ? (double)counts.completions / 100 : 1;
+	printf("oracle: %" PRIu64 " completions, of them OUTCOME_UNKNOWN %.3f %%, TIMED_OUT %.3f %%, "
+		   "PEER_LOST %.3f %%, STALE %.3f %%, QUOTA or BUSY %.3f %%\n",
+		   counts.completions, (double)statuses[FOS_OUTCOME_UNKNOWN] / whole,
+		   (double)statuses[FOS_TIMED_OUT] / whole, (double)statuses[FOS_PEER_LOST] / whole,
+		   (double)statuses[FOS_STALE] / whole, (double)counts.limits / whole);
+	printf("oracle: %" PRIu64 " deliveries, %" PRIu64
+		   " of them exceptions (OUTCOME_UNKNOWN %" PRIu64 ", TIMED_OUT %" PRIu64 ", BUSY %" PRIu64
+		   "); %" PRIu64 " invocations lost behind a fault\n",
+		   counts.deliveries, counts.exceptions, counts.exceptions_of[FOS_OUTCOME_UNKNOWN],
+		   counts.exceptions_of[FOS_TIMED_OUT], counts.exceptions_of[FOS_BUSY], counts.lost);
 }
 
 /* NULL: no memory. */
@@ -345,6 +372,8 @@ int main(int argc, char **argv)
 		minimise(&s, shared);
 	if (!good)
 		fprintf(stderr, "fractos-sim: a job did not end well\n");
+	if (s.options.oracle)
+		print_counts(shared);
 	printf("%" PRIu64 " seeds, %" PRIu64 " events, %.0f events/s, %" PRIu64 " violations\n",
 		   shared->seeds, shared->events, (double)shared->events / took, shared->violations);
 	return shared->violations > 0 || !good;

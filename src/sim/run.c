@@ -320,8 +320,11 @@ void run_seed(const struct sim_options *options, const struct step *given, uint3
 		out->violated = false;
 	}
 	watch(false);
-	if (world.oracle != NULL)
+	out->counts = (struct oracle_counts){0};
+	if (world.oracle != NULL) {
+		out->counts = *oracle_counts(world.oracle);
 		oracle_end(world.oracle);
+	}
 	world.oracle = NULL;
 	if (deadly != 0)
 		snprintf(world.reason, sizeof world.reason,

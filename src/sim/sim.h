@@ -21,6 +21,7 @@
 #include "base/base.h"
 #include "core/core.h"
 #include "core/inspect.h"
+#include "sim/oracle.h"
 #include "wire/wire.h"
 
 enum {
@@ -379,6 +380,7 @@ void cover_add(const uint64_t *in);
 struct result {
 	uint64_t events, trace;
 	uint64_t ended; /* virtual ns */
+	struct oracle_counts counts;
 	bool violated;
 	char reason[512];
 };
