@@ -691,8 +691,9 @@ void core_tracked_object_end(struct core *core, struct object *object)
 		return;
 	object->tracked = NULL;
 	tracked->object = NULL;
-	while (!list_empty(&tracked->holders))
-		free_holder(core, LIST_FIRST(&tracked->holders, struct holder, of_tracked));
+	struct holder *holder;
+	while ((holder = LIST_FIRST(&tracked->holders, struct holder, of_tracked)) != NULL)
+		free_holder(core, holder);
 	end(core, tracked, (enum fos_gone)object->gone);
 }
 
@@ -705,18 +706,18 @@ void core_tracked_lent_end(struct core *core, const struct core_ref *ref, enum f
 
 void core_tracked_session_end(struct core *core, struct session *session)
 {
-	while (!list_empty(&session->holders))
-		free_holder(core, LIST_FIRST(&session->holders, struct holder, of_session));
-	while (!list_empty(&session->debts))
-		free_passage(core, LIST_FIRST(&session->debts, struct passage, of_session));
-	while (!list_empty(&session->transits)) {
-		struct passage *transit = LIST_FIRST(&session->transits, struct passage, of_session);
-		less_in_transit(core, transit, transit->count);
-	}
+	struct holder *holder;
+	while ((holder = LIST_FIRST(&session->holders, struct holder, of_session)) != NULL)
+		free_holder(core, holder);
+	struct passage *passage;
+	while ((passage = LIST_FIRST(&session->debts, struct passage, of_session)) != NULL)
+		free_passage(core, passage);
+	while ((passage = LIST_FIRST(&session->transits, struct passage, of_session)) != NULL)
+		less_in_transit(core, passage, passage->count);
 	if (!list_empty(&session->tracked))
 		core_spaces_sweep(core);
-	while (!list_empty(&session->tracked)) {
-		struct tracked *tracked = LIST_FIRST(&session->tracked, struct tracked, of_owner);
+	struct tracked *tracked;
+	while ((tracked = LIST_FIRST(&session->tracked, struct tracked, of_owner)) != NULL) {
 		list_remove(&tracked->of_owner);
 		tracked->owner = NULL;
 		lose(tracked);

@@ -401,28 +401,29 @@ static void fire_watcher(struct core *core, struct watcher *watcher)
 	struct session *session = watcher->session;
 	uint64_t id = watcher->monitor;
 	enum fos_gone gone = (enum fos_gone)watcher->object->gone;
-	struct monitor *monitor = NULL;
-	if (session == NULL)
-		monitor = core_table_get(&core->monitors, id)->content;
-	if (monitor != NULL) {
-		core_monitor_fire(core, monitor, gone); /* and with it the watcher goes */
+	if (session != NULL) {
+		free_watcher(core, watcher);
+		send_fired(core, session, id, gone);
 		return;
 	}
-	free_watcher(core, watcher);
-	send_fired(core, session, id, gone);
+	/* A monitor of here, with which the watcher goes. */
+	struct monitor *monitor = core_table_get(&core->monitors, id)->content;
+	BASE_ASSERT(monitor != NULL);
+	core_monitor_fire(core, monitor, gone);
 }
 
 unsigned core_watch_run(struct core *core, unsigned portion)
 {
-	while (portion > 0 && !list_empty(&core->due)) {
-		struct monitor *monitor = LIST_FIRST(&core->due, struct monitor, due);
+	struct monitor *monitor;
+	for (; portion > 0 && (monitor = LIST_FIRST(&core->due, struct monitor, due)) != NULL;
+		 portion--)
 		core_monitor_fire(core, monitor, (enum fos_gone)monitor->gone);
-		portion--;
-	}
-	while (portion > 0 && !list_empty(&core->told)) {
-		struct object *object = LIST_FIRST(&core->told, struct object, told);
-		fire_watcher(core, LIST_FIRST(&object->watchers, struct watcher, of_object));
-		portion--;
+	struct object *object;
+	for (; portion > 0 && (object = LIST_FIRST(&core->told, struct object, told)) != NULL;
+		 portion--) {
+		struct watcher *watcher = LIST_FIRST(&object->watchers, struct watcher, of_object);
+		BASE_ASSERT(watcher != NULL); /* with its last one the object leaves the list */
+		fire_watcher(core, watcher);
 	}
 	return portion;
 }

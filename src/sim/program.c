@@ -872,7 +872,6 @@ static void delivery(struct world *world, struct process *process, uint32_t chan
 	if (record->exception) {
 		const struct wire_exception *exception = (const void *)at;
 		cover_exception((uint8_t)exception->status);
-		at += sizeof *exception + wire_pad8(exception->detail_len);
 	} else {
 		number = tag_of(record, at);
 	}

@@ -600,6 +600,7 @@ void world_boot_all(struct world *world)
 /* The node that takes part in it; NULL: none does. */
 static struct node *node_of(struct world *world, const struct happening *it)
 {
+	struct node *node;
 	switch ((enum happening_kind)it->kind) {
 	case HAPPEN_LINK:
 		return &world->nodes[it->b];
@@ -608,12 +609,16 @@ static struct node *node_of(struct world *world, const struct happening *it)
 	case HAPPEN_GONE:
 		return &world->nodes[it->a];
 	case HAPPEN_FREE:
-		return ((struct process *)it->pointer)->node;
+		node = ((struct process *)it->pointer)->node;
+		break;
 	case HAPPEN_BIRTH:
-		return world->players[it->a].node;
+		node = world->players[it->a].node;
+		break;
 	default:
 		return NULL;
 	}
+	BASE_ASSERT(node != NULL); /* each Process and player has one, to its end */
+	return node;
 }
 
 static void happen(struct world *world, const struct happening *it)

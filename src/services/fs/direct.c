@@ -365,18 +365,18 @@ bool direct_busy(const struct service *s)
 
 void direct_volume_changed(struct service *s)
 {
-	struct direct *after;
-	for (struct direct *d = LIST_FIRST(&s->directs.users); d; d = after) {
-		after = LIST_NEXT(d, link);
-		if (!reopened(d))
-			continue;
-		if (d->stage == OPEN) {
-			d->stage = ENDING;
-			close_life(d);
-		}
-		settle(d);
+	struct direct *d, *after;
+	LIST_FOREACH(d, &s->directs.users, link)
+	if (d->stage == OPEN && reopened(d)) {
+		d->stage = ENDING;
+		close_life(d);
 	}
 	set_timer(s);
+	for (d = LIST_FIRST(&s->directs.users); d; d = after) {
+		after = LIST_NEXT(d, link);
+		if (reopened(d))
+			settle(d);
+	}
 }
 
 void direct_count(const struct service *s, uint64_t *open, uint64_t *ending)
