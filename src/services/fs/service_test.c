@@ -57,11 +57,8 @@ static uint64_t now(void)
 static void start_blk(struct fixture *f)
 {
 	const char *const argv[] = {BLK, "--dir", f->dir, "--buffers", "8", NULL};
-	setenv("LD_PRELOAD", HOLD, 1);
-	setenv("FRACTOS_HOLD", f->hold, 1);
-	f->blk = launch(cluster_socket(&f->cluster, 2), argv);
-	unsetenv("LD_PRELOAD");
-	unsetenv("FRACTOS_HOLD");
+	assert_int_equal(setenv("FRACTOS_HOLD", f->hold, 1), 0);
+	f->blk = launch_preloaded(cluster_socket(&f->cluster, 2), argv, HOLD);
 }
 
 /* From here on nothing reaches the device, or everything does again. */

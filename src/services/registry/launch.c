@@ -21,7 +21,23 @@
 
 enum { PATIENCE_MS = 10000 };
 
+/* AddressSanitizer wants to be the first library, which a preloaded one is. */
+static bool preload(const char *library)
+{
+	char options[1024];
+	const char *given = getenv("ASAN_OPTIONS");
+	if (library == NULL)
+		return true;
+	snprintf(options, sizeof options, "%s:verify_asan_link_order=0", given != NULL ? given : "");
+	return setenv("LD_PRELOAD", library, 1) == 0 && setenv("ASAN_OPTIONS", options, 1) == 0;
+}
+
 pid_t launch(const char *socket, const char *const argv[])
+{
+	return launch_preloaded(socket, argv, NULL);
+}
+
+pid_t launch_preloaded(const char *socket, const char *const argv[], const char *library)
 {
 	int ends[2];
 	char word[8] = "";
@@ -32,7 +48,7 @@ pid_t launch(const char *socket, const char *const argv[])
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() == parent && dup2(ends[1], STDOUT_FILENO) >= 0 &&
-			setenv("FRACTOS_SOCKET", socket, 1) == 0)
+			setenv("FRACTOS_SOCKET", socket, 1) == 0 && preload(library))
 			execv(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}

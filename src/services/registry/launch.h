@@ -9,6 +9,8 @@
 /* Starts a program at the Controller of `socket` and waits until it says "ready"; argv[0] is its
  * path. Returns its pid, or fails the test. It dies with the test. */
 pid_t launch(const char *socket, const char *const argv[]);
+/* The same with a library that is loaded before its own; NULL: none. */
+pid_t launch_preloaded(const char *socket, const char *const argv[], const char *library);
 /* Sends the signal (0: none) and waits for the end; returns the wait status. Fails the test after
  * some seconds. */
 int launch_end(pid_t pid, int signal);
