@@ -125,8 +125,7 @@ static uint64_t hash_bundle(struct seen *seen, const struct bundle *bundle)
 	return hash;
 }
 
-/* NOLINTNEXTLINE(misc-no-recursion): as deep as values nest, which is bounded where they are made
- */
+/* As deep as values nest, which is bounded where they are made. */
 static uint64_t hash_value(struct seen *seen, const struct value *value)
 {
 	const struct core_view_ref ref = view_ref(&value->ref);
