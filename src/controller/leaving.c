@@ -209,6 +209,7 @@ uint64_t leaving_deadline(const struct controller *c)
 
 void leaving_close(struct controller *c)
 {
-	while (!list_empty(&c->leaving))
-		forget(c, LIST_FIRST(&c->leaving, struct process, in_list));
+	struct process *p;
+	while ((p = LIST_FIRST(&c->leaving, struct process, in_list)) != NULL)
+		forget(c, p);
 }
