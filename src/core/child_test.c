@@ -382,13 +382,13 @@ static void children_are_charged_to_their_maker(void **state)
 		caps[i] = actor_revtree(x, of_x);
 	call = call_revtree(of_x, false);
 	assert_int_equal(actor_call(x, &call, NULL), FOS_QUOTA);
-	uint64_t more = actor_revtree(y, of_y);
+	actor_revtree(y, of_y);
 	call = call_revtree(of_y, false);
 	assert_int_equal(actor_ask(y, &call, NULL), FOS_QUOTA);
 	assert_int_equal(actor_usage(y).objects, 2);
 	assert_int_equal(revoke(x, caps[0]), FOS_OK);
 	assert_int_equal(actor_usage(x).objects, 5);
-	more = actor_revtree(y, of_y);
+	uint64_t more = actor_revtree(y, of_y);
 	assert_int_equal(revoke(y, more), FOS_OK);
 	world_end(world);
 }
