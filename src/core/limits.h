@@ -70,7 +70,10 @@ enum {
 	/* One step's outputs: room is taken by this many bytes; no single record needs more. */
 	OUTPUT_CHUNK = 64 << 10,
 	/* Part of `memory` (one in so many) that only outputs and what follows from deaths may use. */
-	MEMORY_RESERVE = 8
+	MEMORY_RESERVE = 8,
+	/* But not less than this, nor more than a quarter: also in a small core one step's outputs
+	 * take several chunks, when a session or a Process ends with much open. */
+	RESERVE_LEAST = 1 << 20
 };
 
 #endif

@@ -480,7 +480,8 @@ static void change_memory(struct shell *shell)
 {
 	struct core_limits *limits = &shell->core->config.limits;
 	uint64_t grown = core_memory_grown(shell->core);
-	uint64_t scarce = grown + grown / (MEMORY_RESERVE - 1);
+	uint64_t scarce = grown + BASE_MAX(grown / (MEMORY_RESERVE - 1),
+									   BASE_MIN(grown / 3, (uint64_t)RESERVE_LEAST));
 	limits->memory = limits->memory < MEMORY ? (uint64_t)MEMORY : scarce;
 }
 

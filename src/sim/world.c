@@ -370,7 +370,7 @@ static void configure(struct world *world, struct node *node)
 		config->limits.objects = 12 + (uint32_t)base_random_below(&random, 40);
 	}
 	if (SIM_HAS(world, MEMORY) && base_random_below(&random, 4) == 0)
-		config->limits.memory = (1 << 20) + base_random_below(&random, 1 << 20);
+		config->limits.memory = (2 << 20) + base_random_below(&random, 1 << 20);
 }
 
 static void boot(struct world *world, struct node *node)
