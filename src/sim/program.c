@@ -850,8 +850,9 @@ static void check_slot(struct world *world, struct process *process,
 {
 	struct core_view_slot slot;
 	if (!core_inspect_slot(process->node->core, process->serial, delivered->cap, &slot)) {
-		/* A tracked child whose owner is out of reach is dropped where it arrives. */
-		if (world->losses > 0 || !network_quiet(world))
+		/* A tracked child whose owner is out of reach is dropped where it arrives, also while the
+		 * end of the session with it is still to come. */
+		if (world->losses > 0 || world->reasons > 0 || !network_quiet(world))
 			return;
 		sim_violation(world, "a delivery names a slot that its Process does not have");
 	}
