@@ -322,6 +322,7 @@ static void gives_back_what_processes_held(void **state)
 		assert_true(count_mappings(&cluster) >= 2);
 		mini_close(&m);
 	}
+	/* /proc tells of mappings and gives no event. */
 	for (int k = 0; k < 2000 && count_mappings(&cluster) != 0; k++)
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	assert_int_equal(count_mappings(&cluster), 0);
@@ -512,7 +513,7 @@ static void keeps_answers_for_a_late_reader(void **state)
 			submitted++;
 			quiet = 0;
 		} else {
-			quiet++;
+			quiet++; /* that nothing more is taken has no event */
 			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 		}
 	}

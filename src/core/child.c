@@ -124,13 +124,7 @@ void core_call_cap_revtree(struct core *core, struct caller *caller, const uint8
 void core_lending_send(struct core *core, struct session *session, struct lending *lending)
 {
 	if (lending->cleanup.kind == CLEANUP_TAKE_BACK) {
-		struct wire_message_revoke *message =
-			core_session_send(core, session, WIRE_MESSAGE_TYPE_REVOKE, sizeof *message);
-		message->call = lending->asked.number;
-		message->epoch = lending->ref.epoch;
-		message->serial = lending->ref.serial;
-		message->index = lending->ref.index;
-		message->process = lending->process->serial;
+		core_revoke_send(core, session, &lending->asked, &lending->ref, lending->process, 0, false);
 		return;
 	}
 	struct wire_message_child *message =

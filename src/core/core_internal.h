@@ -647,6 +647,17 @@ struct core {
 
 /* ------------------------------------------------------------------ pool.c */
 
+/* What of `memory` is kept for outputs and for what follows from deaths. */
+static inline uint64_t core_reserve_of(uint64_t memory)
+{
+	return BASE_MAX(memory / MEMORY_RESERVE, BASE_MIN(memory / 4, (uint64_t)RESERVE_LEAST));
+}
+/* The other way round: the `memory` that leaves so much beside its reserve, for tests. */
+static inline uint64_t core_memory_leaving(uint64_t usable)
+{
+	return usable + 1 +
+		   BASE_MAX(usable / (MEMORY_RESERVE - 1), BASE_MIN(usable / 3, (uint64_t)RESERVE_LEAST));
+}
 /* Not zeroed. NULL: the memory of the core is used up. */
 void *core_alloc(struct core *core, size_t size);
 /* The same, out of the reserve too: for what must go on. Never NULL. */
@@ -862,6 +873,9 @@ void core_presences_process_end(struct core *core, struct process *process);
 void core_receive_process_gone(struct core *core, struct session *session, const uint8_t *bytes);
 
 void core_call_cap_revoke(struct core *core, struct caller *caller, const uint8_t *bytes);
+void core_revoke_send(struct core *core, struct session *session, const struct asked *asked,
+					  const struct core_ref *ref, const struct process *process, uint64_t time_left,
+					  bool drain); /* there is a credit */
 void core_revoking_send(struct core *core, struct session *session, struct revoking *revoking);
 void core_revoking_end(struct core *core, struct revoking *revoking, fos_status status);
 /* Some of those that wait for the dead object may have what they wait for. */

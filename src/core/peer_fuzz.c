@@ -480,8 +480,7 @@ static void change_memory(struct shell *shell)
 {
 	struct core_limits *limits = &shell->core->config.limits;
 	uint64_t grown = core_memory_grown(shell->core);
-	uint64_t scarce = grown + BASE_MAX(grown / (MEMORY_RESERVE - 1),
-									   BASE_MIN(grown / 3, (uint64_t)RESERVE_LEAST));
+	uint64_t scarce = core_memory_leaving(grown) - 1;
 	limits->memory = limits->memory < MEMORY ? (uint64_t)MEMORY : scarce;
 }
 

@@ -30,7 +30,7 @@ void *core_grow(struct core *core, size_t size, bool reserved)
 {
 	uint64_t limit = core->config.limits.memory;
 	if (!reserved)
-		limit -= BASE_MAX(limit / MEMORY_RESERVE, BASE_MIN(limit / 4, (uint64_t)RESERVE_LEAST));
+		limit -= core_reserve_of(limit);
 	if (core->pool.grown > limit || size > limit - core->pool.grown)
 		return NULL;
 	void *chunk = core->config.grow(core->config.context, size);

@@ -221,17 +221,25 @@ void core_call_cap_revoke(struct core *core, struct caller *caller, const uint8_
 		core_complete(core, caller, status);
 }
 
-void core_revoking_send(struct core *core, struct session *session, struct revoking *revoking)
+void core_revoke_send(struct core *core, struct session *session, const struct asked *asked,
+					  const struct core_ref *ref, const struct process *process, uint64_t time_left,
+					  bool drain)
 {
 	struct wire_message_revoke *message =
 		core_session_send(core, session, WIRE_MESSAGE_TYPE_REVOKE, sizeof *message);
-	message->call = revoking->asked.number;
-	message->epoch = revoking->ref.epoch;
-	message->serial = revoking->ref.serial;
-	message->index = revoking->ref.index;
-	message->time_left = core_time_left(core, revoking->end);
-	message->process = revoking->process->serial;
-	message->drain = revoking->drain;
+	message->call = asked->number;
+	message->epoch = ref->epoch;
+	message->serial = ref->serial;
+	message->index = ref->index;
+	message->time_left = time_left;
+	message->process = process->serial;
+	message->drain = drain;
+}
+
+void core_revoking_send(struct core *core, struct session *session, struct revoking *revoking)
+{
+	core_revoke_send(core, session, &revoking->asked, &revoking->ref, revoking->process,
+					 core_time_left(core, revoking->end), revoking->drain);
 }
 
 /* Whatever of these it was, the child is dead. */

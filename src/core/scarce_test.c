@@ -172,10 +172,7 @@ static void tell_with(uint64_t more, struct story *story)
 		struct core *core = story->world->nodes[i].core;
 		core->pool.grown += elsewhere;
 		uint64_t limit = core->pool.grown + more;
-		core->config.limits.memory =
-			limit +
-			BASE_MAX(limit / (MEMORY_RESERVE - 1), BASE_MIN(limit / 3, (uint64_t)RESERVE_LEAST)) +
-			1;
+		core->config.limits.memory = core_memory_leaving(limit);
 	}
 	story->a = actor_new(story->world, A);
 	story->b = actor_new(story->world, B);
