@@ -93,7 +93,7 @@ def run_job(cluster):
     """Its exit status; it must end within a time that has nothing to do with how."""
     try:
         return subprocess.run([stories.FRACTOS, "run", "--cluster", cluster.name, *JOB], capture_output=True,
-                              text=True, timeout=30)
+                              text=True, timeout=30 * stories.STRETCH)
     except subprocess.TimeoutExpired:
         raise Untrue("the job hangs") from None
 
@@ -157,7 +157,7 @@ def strike(cluster, fuse, before, program, index, early):
         fuse.arm("", 0)
         return False
     fuse.arm("", 0)
-    until(cluster.all_serve, 20, "all serve")
+    until(cluster.all_serve, stories.START, "all serve")
     if program != VICTIM or index % 8 == 0:
         after = run_job(cluster)
         if after.returncode != 0:
@@ -184,7 +184,7 @@ def start(fuse_path, count):
         # last opening but one stays with fs until it opens once more.
         for place in filter(None, PROGRAMS.values()):
             cluster.run("restart", place, "--cluster", cluster.name)
-            until(cluster.all_serve, 20, "all serve")
+            until(cluster.all_serve, stories.START, "all serve")
             cluster.run("run", "--cluster", cluster.name, *JOB)
     except BaseException:
         cluster.down()

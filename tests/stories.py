@@ -46,9 +46,10 @@ import time
 FRACTOS = os.environ["FRACTOS"]
 ACTOR = os.environ["ACTOR"]
 HERE = os.path.dirname(os.path.abspath(__file__))
-PATIENCE = 5.0
 # The times in stories are promises of a calm machine; on a busy one everything takes longer.
 STRETCH = float(os.environ.get("FRACTOS_STRETCH", "1"))
+PATIENCE = 5 * STRETCH
+START = 20 * STRETCH  # programs start, connect and serve
 SMALL = ["--identities", "8", "--probes", "8", "--batch", "8", "--once"]
 
 
@@ -85,11 +86,11 @@ class Cluster:
 
     def warm(self):
         """What is kept for the next time, such as arenas and an exclusive opening, is there from now on."""
-        until(self.all_serve, 20, "all serve")
+        until(self.all_serve, START, "all serve")
         self.run("run", "--cluster", self.name, *SMALL)
         self.run("restart", "storage/blk", "--cluster", self.name)
         self.run("run", "--cluster", self.name, *SMALL)
-        until(self.all_serve, 20, "all serve")
+        until(self.all_serve, START, "all serve")
         self.core_used = self.settled()
 
     def settled(self):
@@ -102,7 +103,7 @@ class Cluster:
         def same():
             last.append(look())
             return len(last) > 1 and last[-1] == last[-2]
-        until(same, 20, "the cores' tables settle")
+        until(same, START, "the cores' tables settle")
         return last[-1]
 
     def run(self, *arguments, timeout=120, input=None):
@@ -318,7 +319,7 @@ class Story:
 
     def restart(self, program):
         self.kill(program)
-        until(self.cluster.all_serve, 20, "all serve")
+        until(self.cluster.all_serve, START, "all serve")
 
     def freeze(self, program, how):
         os.kill(self.cluster.pid(program), how)
@@ -343,7 +344,7 @@ class Story:
             (r"kill (\w+(?:/\w+)?)", self.kill),
             (r"restart (\w+/\w+)", self.restart),
             (r"(\w+) sees (\w+) (up|down)(?: within (\d+) ms)?", self.sees),
-            (r"all serve", lambda: until(self.cluster.all_serve, 20, "all serve")),
+            (r"all serve", lambda: until(self.cluster.all_serve, START, "all serve")),
             (r"wait (\d+) ms", lambda ms: time.sleep(int(ms) / 1000)),
             (r"the job runs", self.job),
             (r"(\w+) still waits", self.still_waits),
@@ -407,7 +408,7 @@ class Story:
         self.cluster.heal()
         for actor in self.actors.values():
             actor.leave()
-        until(self.cluster.all_serve, 20, "all serve")
+        until(self.cluster.all_serve, START, "all serve")
 
 
 def tell(path, cluster, verbose):
