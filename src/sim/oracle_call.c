@@ -325,7 +325,7 @@ static void begin_copy(struct oracle *o, struct oracle_call *call, struct oracle
 		return;
 	copying->then = oracle_made_new(o, ORACLE_THEN, process, call->channel, then->object,
 									then->bundle, on_error, trace, end);
-	copying->then->after = copying;
+	oracle_made_after(copying->then, copying);
 	then->object->armed = true;
 	copying->tracked |= then->tracked;
 }

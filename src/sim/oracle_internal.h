@@ -137,6 +137,9 @@ struct oracle_made {       /* an invocation that was made and may be delivered o
 	struct oracle_value *on_error;
 	uint64_t trace, end, moment, time, weight;
 	uint32_t source_node, channel;
+	uint32_t
+		way[4]; /* nodes: its source's, of a copy the source's and the destination's, the owner */
+	uint32_t way_count;
 	struct oracle_process *source; /* whose call made it */
 	struct oracle_copying *after;  /* THEN */
 	uint32_t told_count;
@@ -415,6 +418,7 @@ struct oracle_made *oracle_made_new(struct oracle *o, enum oracle_made_kind kind
 									struct oracle_process *source, uint32_t channel,
 									struct oracle_thing *target, struct oracle_bundle *args,
 									struct oracle_value *on_error, uint64_t trace, uint64_t end);
+void oracle_made_after(struct oracle_made *then, struct oracle_copying *copying);
 void oracle_made_refused(struct oracle *o,
 						 struct oracle_made *made); /* it was not made after all */
 void oracle_failed(struct oracle *o, const struct oracle_open *open, fos_status status);

@@ -74,6 +74,8 @@ struct oracle_made *oracle_made_new(struct oracle *o, enum oracle_made_kind kind
 								 .time = o->now,
 								 .source = source,
 								 .source_node = source->node,
+								 .way = {source->node, target->node},
+								 .way_count = 2,
 								 .channel = channel,
 								 .waiting = kind != ORACLE_FAILED};
 	struct list *links[] = {&made->key, &made->told, &made->of_object, &made->of_source,
@@ -108,6 +110,15 @@ struct oracle_made *oracle_made_new(struct oracle *o, enum oracle_made_kind kind
 	source->waiting++;
 	source->weight += made->weight;
 	return made;
+}
+
+void oracle_made_after(struct oracle_made *then, struct oracle_copying *copying)
+{
+	then->after = copying;
+	then->way[1] = copying->src->object->node;
+	then->way[2] = copying->dst->object->node;
+	then->way[3] = then->target->node;
+	then->way_count = 4;
 }
 
 /* It waits no more; it may still be told of. */
@@ -410,11 +421,14 @@ static void check_live(struct oracle *o, const struct oracle_thing *target)
 					   (unsigned long long)target->serial);
 }
 
+/* Whoever loses a link of its way may tell that he cannot know; the last one who has it tells what
+ * he knows. */
 static uint32_t most_told(const struct oracle_made *made)
 {
-	bool once = made->kind == ORACLE_FAILED ||
-				(made->kind == ORACLE_PLAIN && made->source_node == made->target->node);
-	return once ? 1 : 2;
+	uint32_t told = 1;
+	for (uint32_t i = 1; made->kind != ORACLE_FAILED && i < made->way_count; i++)
+		told += made->way[i] != made->way[i - 1];
+	return told;
 }
 
 /* What was told not to run must not; unless another one was meant. */

@@ -444,12 +444,49 @@ static void compares_tables(void **state)
 	}
 }
 
+/* ------------------------------------------------------------------ a long way */
+
+/* Of a copy with `then` whoever loses a link of its way tells that he cannot know: its source's
+ * owner, its destination's; the owner of `then` tells what he knows. All are right. */
+static void each_lost_link_may_be_told(void **state)
+{
+	(void)state;
+	struct scene scene;
+	begin(&scene, NULL);
+	struct world *world = scene.world;
+	uint64_t request = actor_request(scene.b, 7);
+	uint64_t then = actor_give(scene.b, request, scene.a);
+	uint64_t src = actor_give(scene.c, actor_memory(scene.c, 0, 100, 3), scene.a);
+	uint64_t dst = actor_give(scene.d, actor_memory(scene.d, 0, 100, 3), scene.a);
+	assert_int_equal(actor_revoke(scene.b, request), FOS_OK);
+	world->hold[D][C][CORE_CONTROL] = world->hold[B][D][CORE_CONTROL] = true;
+	struct call copy = call_copy(dst, src, 0, 0);
+	call_cap(&copy, 0, FOS_NEXT, call_slot(&copy, then));
+	copy.entries[0].on_error = (uint16_t)call_slot(&copy, actor_request(scene.a, 9));
+	call_submit(scene.a, &copy);
+	world_settle(world);
+	world_cut(world, C, D);
+	world_cut(world, B, D);
+	world_settle(world);
+	unsigned told = 0;
+	struct arrival arrival;
+	for (; actor_arrival(scene.a, &arrival); told += arrival.handler == 9)
+		actor_finish(scene.a, arrival.id);
+	assert_int_equal(told, 3);
+	world->hold[D][C][CORE_CONTROL] = world->hold[B][D][CORE_CONTROL] = false;
+	world_connect(world, C, D);
+	world_connect(world, B, D);
+	conclude(&scene);
+	assert_string_equal(oracle_reason(scene.oracle), "");
+	end(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(is_content_with_cores), cmocka_unit_test(sees_through_lies),
 		cmocka_unit_test(knows_what_is_revoked), cmocka_unit_test(misses_what_never_came),
-		cmocka_unit_test(compares_tables),
+		cmocka_unit_test(compares_tables),       cmocka_unit_test(each_lost_link_may_be_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
