@@ -315,6 +315,13 @@ void core_inspect_totals(const struct core *core, struct core_view_totals *out)
 	}
 }
 
+uint64_t core_inspect_memory(const struct core *core)
+{
+	uint64_t memory = core->config.limits.memory;
+	uint64_t usable = memory - core_reserve_of(memory);
+	return usable - BASE_MIN(usable, core->pool.grown);
+}
+
 /* ------------------------------------------------------------------ charges */
 
 static void count_slots(const struct process *process, struct core_view_process *out)

@@ -145,8 +145,7 @@ bool oracle_pressed(const struct oracle *o, uint32_t node)
 	if (o->nodes[node].no_memory || !o->nodes[node].up)
 		return true;
 	const struct core *core = o->config.core_of(o->config.context, node);
-	uint64_t memory = o->config.core.limits.memory;
-	return core != NULL && core_memory_grown(core) + POOL_STEP > memory - memory / MEMORY_RESERVE;
+	return core != NULL && core_inspect_memory(core) < POOL_STEP;
 }
 
 static void begin(struct oracle *o, uint64_t *since)

@@ -296,6 +296,11 @@ static void begin_copy(struct oracle *o, struct oracle_call *call, struct oracle
 {
 	struct oracle_process *process = call->process;
 	call->may = oracle_use(o, process->node, src->object);
+	/* It is bound in what the copy is asked with. */
+	if (then != NULL && then->height == FOS_NEST_MAX) {
+		call->may = (call->may & MAY(OK)) ? (call->may & ~MAY(OK)) | MAY(INVALID) : call->may;
+		return;
+	}
 	if (src->object->node == process->node && (call->may & MAY(OK)))
 		call->may = (call->may & ~MAY(OK)) | oracle_use(o, process->node, dst->object);
 	call->too_large = oracle_too_large(then != NULL ? then->bundle : NULL, on_error);
@@ -711,7 +716,7 @@ static bool most_parked(const struct oracle *o, const struct oracle_process *pro
 	const struct core_limits *limits = &o->config.core.limits;
 	const struct core *core = o->config.core_of(o->config.context, process->node);
 	struct core_usage usage;
-	if (2 * process->waiting + 2 >= limits->parked || oracle_noticed(o, process))
+	if (process->waiting + oracle_notices(o, process).count >= limits->parked)
 		return true;
 	bool faults = o->disturbances > 0 || o->calm + 2 * o->config.core.default_time > o->now;
 	return faults && core_process_usage(core, process->serial, &usage) &&
@@ -726,8 +731,7 @@ static bool quota_explained(const struct oracle *o, const struct oracle_call *ca
 	uint64_t weight = call->weight + (call->value != NULL ? call->value->weight : 0) +
 					  (call->named != NULL ? call->named->weight : 0);
 	/* What waits in its name is charged too. */
-	if (oracle_noticed(o, process))
-		weight += process->weight + KEPT_BYTES;
+	weight += oracle_notices(o, process).weight;
 	if (oracle_pressed(o, process->node) || call->too_large || !oracle_fits(o, process, 1, weight))
 		return true;
 	switch (call->type) {
@@ -757,7 +761,8 @@ static bool quota_explained(const struct oracle *o, const struct oracle_call *ca
 		return most_copies(o, process) || most_parked(o, process) ||
 			   (call->copying != NULL && (oracle_copy_may(o, call->copying) & MAY(QUOTA)));
 	case WIRE_CALL_TYPE_REGISTRY_GET:
-		return process->waiting + process->asking >= limits->parked || oracle_noticed(o, process);
+		return process->waiting + process->asking + oracle_notices(o, process).count >=
+			   limits->parked;
 	case WIRE_CALL_TYPE_CAP_REVOKE:
 		return process->revokings >= limits->revokings;
 	case WIRE_CALL_TYPE_MONITOR_RECEIVE:

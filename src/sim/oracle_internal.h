@@ -124,8 +124,8 @@ enum oracle_made_kind {
 struct oracle_made {       /* an invocation that was made and may be delivered once */
 	struct list key, told; /* of waiting ones by what is delivered; by whom it may be told to */
 	struct list of_object; /* waiting PLAIN ones, oldest first */
-	struct list of_source;
-	struct list old; /* when it waits no more */
+	struct list of_source; /* when an exception of it may wait */
+	struct list old;       /* when it waits no more */
 	enum oracle_made_kind kind;
 	bool waiting; /* may yet be delivered */
 	bool twin;    /* the same as another one in all but its call */
@@ -204,7 +204,6 @@ struct oracle_process {
 	bool alive, ending, may_set_registry;
 	bool freed; /* its devices */
 	uint64_t gone_moment, tight_moment;
-	uint64_t noticed; /* time of the last exception in its name */
 	uint8_t principal[sizeof(fos_principal)];
 	struct oracle_cell *cells;
 	uint32_t cell_room;
@@ -422,8 +421,12 @@ void oracle_made_after(struct oracle_made *then, struct oracle_copying *copying)
 void oracle_made_refused(struct oracle *o,
 						 struct oracle_made *made); /* it was not made after all */
 void oracle_failed(struct oracle *o, const struct oracle_open *open, fos_status status);
-/* Whether exceptions in its name may wait, which take room of its quota. */
-bool oracle_noticed(const struct oracle *o, const struct oracle_process *process);
+/* Exceptions in its name that may wait, which take room of its quota. */
+struct oracle_notices {
+	uint32_t count, finishing; /* all; those of deliveries that it failed */
+	uint64_t weight;
+};
+struct oracle_notices oracle_notices(const struct oracle *o, const struct oracle_process *process);
 bool oracle_excused(const struct oracle *o, const struct oracle_made *made);
 void oracle_delivered(struct oracle *o, uint32_t node, const struct core_output *out);
 void oracle_forget_old(struct oracle *o);

@@ -133,11 +133,14 @@ static void retire(struct oracle *o, struct oracle_made *made)
 	made->source->weight -= made->weight;
 	made->time = o->now;
 	list_push(&o->old, &made->old);
+	if (!made->delivered && made->on_error != NULL)
+		list_push(&made->source->made, &made->of_source);
 }
 
 static void forget(struct oracle *o, struct oracle_made *made)
 {
-	struct list *links[] = {&made->key, &made->told, &made->of_object, &made->old};
+	struct list *links[] = {&made->key, &made->told, &made->of_object, &made->of_source,
+							&made->old};
 	for (unsigned i = 0; i < BASE_COUNT(links); i++)
 		list_remove(links[i]);
 	if (made->after != NULL)
@@ -183,7 +186,7 @@ void oracle_failed(struct oracle *o, const struct oracle_open *open, fos_status 
 	made->status = (uint8_t)status;
 	made->told_node = process->node;
 	made->told_process = process->serial;
-	process->noticed = o->now;
+	list_push(&process->made, &made->of_source);
 }
 
 /* ------------------------------------------------------------------ what explains a loss */
@@ -194,9 +197,21 @@ static bool slow(const struct oracle *o, const struct oracle_made *made)
 	return o->disturbances > 0 || (o->calm != 0 && o->calm >= made->time);
 }
 
-bool oracle_noticed(const struct oracle *o, const struct oracle_process *process)
+/* An exception waits no longer than the default time; those of invocations begin when these end. */
+struct oracle_notices oracle_notices(const struct oracle *o, const struct oracle_process *process)
 {
-	return process->noticed != 0 && process->noticed + o->config.core.default_time >= o->now;
+	struct oracle_notices notices = {0};
+	for (const struct list *at = process->made.next; at != &process->made; at = at->next) {
+		const struct oracle_made *made = BASE_CONTAINER(at, struct oracle_made, of_source);
+		bool failed = made->kind == ORACLE_FAILED;
+		uint64_t begun = failed ? made->time : BASE_MAX(made->end, made->time);
+		if (made->delivered || begun + o->config.core.default_time < o->now)
+			continue;
+		notices.count++;
+		notices.finishing += failed;
+		notices.weight += made->on_error->weight;
+	}
+	return notices;
 }
 
 /* Whether the provider's inbox was full at some moment, or other invocations had their turn. */
@@ -208,8 +223,8 @@ static bool was_full(const struct oracle *o, const struct oracle_made *made)
 	uint32_t channel = target->channel;
 	return provider->channel_full[channel] >= made->moment ||
 		   provider->finish_full >= made->moment || provider->channel_open[channel] > 0 ||
-		   oracle_noticed(o, provider) ||
-		   provider->deliveries + provider->waiting >= limits->parked ||
+		   provider->deliveries + provider->waiting + oracle_notices(o, provider).finishing >=
+			   limits->parked ||
 		   made->source->waiting >= wire_class_credits(WIRE_CLASS_INVOKE) / 2;
 }
 
