@@ -865,7 +865,8 @@ static void take_registry(struct oracle *o, struct oracle_call *call,
 	const struct core_view_ref *ref = &seen->ref;
 	struct oracle_thing *thing =
 		oracle_thing_find(o, ref->node, ref->epoch, ref->index, ref->serial);
-	bool reaches = ref->node == process->node || o->sessions[process->node][ref->node].up;
+	/* It is known until its session has ended. */
+	bool reaches = ref->node == process->node || o->sessions[process->node][ref->node].there;
 	if (thing == NULL || !thing->registry || !reaches ||
 		(call->named != NULL && call->named->object == thing)) {
 		oracle_violate(o, "registry_get of %s gave what is not the registry, or the known one",
