@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "base/hide.h"
 #include "client/client.h"
 #include "client/stand_in.h"
 
@@ -14,7 +15,8 @@ enum {
 	WATCHES = 16,
 	OFFERS = 64,
 	BOUND_MAX = 256,
-	ARENAS = 16,
+	ARENAS = 32,
+	MEMORIES = 16,
 	CLIENT_CAP = 0x10000, /* slots that came from the client */
 };
 
@@ -37,6 +39,11 @@ struct call {
 	fos_done done;
 	void *arg;
 	fos_result result;
+	fos_cap watched; /* of a monitor */
+	bool closed;     /* its slot is, so nobody waits for it any more */
+	/* Of a copy, the service's own bytes that it reads. */
+	const uint8_t *from;
+	uint64_t length;
 };
 
 struct delivered { /* what fos_delivery.internal points to */
@@ -55,6 +62,10 @@ static struct stand {
 	uint64_t deliveries, client_caps;
 	struct call calls[CALLS];
 	unsigned call_count;
+	bool late; /* the last completion was of a monitor that nobody waits for any more */
+	fos_cap memories[MEMORIES]; /* given out */
+	unsigned memory_count;
+	stand_in_capabilities *capabilities;
 	struct {
 		int fd;
 		void (*fn)(fos_channel *, int, void *);
@@ -92,12 +103,17 @@ static fos_status check_slot(fos_cap cap)
 	return request == NULL || !request->closed ? FOS_OK : FOS_NO_CAP;
 }
 
-static fos_status submit(fos_done done, void *arg, const fos_result *result)
+static fos_status submit_call(const struct call *call)
 {
 	if (stand.call_count == CALLS)
 		return FOS_QUOTA;
-	stand.calls[stand.call_count++] = (struct call){done, arg, *result};
+	stand.calls[stand.call_count++] = *call;
 	return FOS_OK;
+}
+
+static fos_status submit(fos_done done, void *arg, const fos_result *result)
+{
+	return submit_call(&(struct call){.done = done, .arg = arg, .result = *result});
 }
 
 /* ------------------------------------------------------------------ arguments */
@@ -120,7 +136,11 @@ static void offer(const fos_args *args, unsigned entry, bool for_errors)
 {
 	fos_cap base = slot_of(args, entry);
 	const struct request *request = own(base);
-	if (request == NULL || request->handler == NULL || request->closed)
+	if (request == NULL || request->closed)
+		return;
+	if (request->bytes != NULL)
+		stand.memories[stand.memory_count++ % MEMORIES] = base;
+	if (request->handler == NULL)
 		return;
 	struct offer *new = &stand.offers[stand.offer_count++ % OFFERS];
 	*new = (struct offer){.base = base, .for_errors = for_errors};
@@ -170,30 +190,51 @@ static struct arena {
 	bool used;
 } arenas[ARENAS];
 
+/* One that is free, if possible of that size already. */
+static struct arena *free_arena(size_t len)
+{
+	struct arena *other = NULL;
+	for (unsigned i = 0; i < ARENAS; i++) {
+		struct arena *arena = &arenas[i];
+		if (arena->used)
+			continue;
+		if (arena->size == len)
+			return arena;
+		other = other == NULL || other->bytes != NULL ? arena : other;
+	}
+	return other;
+}
+
 fos_status fos_alloc(fos_process *process, size_t len, size_t align, void **out)
 {
-	fos_status status = verdict();
-	for (unsigned i = 0; status == FOS_OK && i < ARENAS; i++) {
-		struct arena *arena = &arenas[i];
-		if (arena->used || (arena->bytes != NULL && arena->size != len))
-			continue;
-		align = BASE_MAX(align, (size_t)4096);
-		if (arena->bytes == NULL)
-			arena->bytes = aligned_alloc(align, base_align_up(len, align));
-		BASE_ASSERT(arena->bytes != NULL);
+	fos_status status = len == 0 ? FOS_INVALID : verdict();
+	struct arena *arena = free_arena(len);
+	if (status != FOS_OK || arena == NULL)
+		return status == FOS_OK ? FOS_QUOTA : status;
+	align = BASE_MAX(align, (size_t)4096);
+	if (arena->size != len) {
+		free(arena->bytes);
+		arena->bytes = aligned_alloc(align, base_align_up(len, align));
 		arena->size = len;
-		arena->used = true;
-		*out = arena->bytes;
-		return FOS_OK;
 	}
-	return status == FOS_OK ? FOS_QUOTA : status;
+	BASE_ASSERT(arena->bytes != NULL);
+	base_show(arena->bytes, len);
+	arena->used = true;
+	*out = arena->bytes;
+	return FOS_OK;
+}
+
+static void give_back(struct arena *arena)
+{
+	arena->used = false;
+	base_hide(arena->bytes, arena->size);
 }
 
 void fos_free(fos_process *process, void *ptr)
 {
-	for (unsigned i = 0; i < ARENAS; i++) {
+	for (unsigned i = 0; ptr != NULL && i < ARENAS; i++) {
 		if (arenas[i].bytes == ptr)
-			arenas[i].used = false;
+			give_back(&arenas[i]);
 	}
 }
 
@@ -251,7 +292,22 @@ fos_status fos_memory_copy_async(fos_channel *ch, fos_cap dst, fos_cap src, cons
 		stand.read ^= from[i];
 	if (status == FOS_OK)
 		offer_all(args);
-	return submit(done, arg, &(fos_result){.status = status});
+	return submit_call(&(struct call){.done = done,
+									  .arg = arg,
+									  .result = {.status = status},
+									  .from = status == FOS_OK ? from : NULL,
+									  .length = length});
+}
+
+bool stand_in_reads(const void *at, uint64_t length)
+{
+	const uint8_t *begin = at;
+	for (unsigned i = 0; i < stand.call_count; i++) {
+		const struct call *call = &stand.calls[i];
+		if (call->from != NULL && call->from < begin + length && begin < call->from + call->length)
+			return true;
+	}
+	return false;
 }
 
 /* ------------------------------------------------------------------ Requests */
@@ -264,6 +320,22 @@ fos_status fos_request_create(fos_channel *ch, fos_handler handler, void *arg,
 		return status != FOS_OK ? status : FOS_QUOTA;
 	*own(*out) = (struct request){
 		.alive = true, .handler = handler, .arg = arg, .once = options != NULL && options->once};
+	return FOS_OK;
+}
+
+/* Clients have it from then on. */
+fos_status fos_request_refine(fos_channel *ch, fos_cap request, const fos_args *args, fos_cap *out)
+{
+	fos_status status = check_slot(request);
+	if (status == FOS_OK)
+		status = check_args(args);
+	if (status == FOS_OK)
+		status = verdict();
+	if (status != FOS_OK || (*out = new_slot()) == FOS_CAP_NONE)
+		return status != FOS_OK ? status : FOS_QUOTA;
+	*own(*out) = (struct request){.alive = true};
+	const fos_args_range *range = args->range_count > 0 ? &args->ranges[0] : NULL;
+	stand_in_offer(request, range != NULL ? range->bytes : NULL, range != NULL ? range->length : 0);
 	return FOS_OK;
 }
 
@@ -331,6 +403,14 @@ fos_status fos_cap_close(fos_channel *ch, fos_cap cap)
 {
 	if (own(cap) != NULL)
 		own(cap)->closed = true;
+	for (unsigned i = 0; i < stand.call_count; i++) {
+		struct call *call = &stand.calls[i];
+		if (call->watched != cap || cap == FOS_CAP_NONE)
+			continue;
+		call->closed = true;
+		if (verdict() == FOS_OK) /* else it has fired already, and the service will hear of it */
+			call->result = (fos_result){.status = FOS_CANCELLED};
+	}
 	return FOS_OK;
 }
 
@@ -384,9 +464,11 @@ fos_status fos_cap_drain_async(fos_channel *ch, fos_cap cap, uint64_t time, fos_
 fos_status fos_monitor_receive_async(fos_channel *ch, fos_cap cap, fos_done done, void *arg)
 {
 	fos_status status = check_slot(cap);
-	return submit(done, arg,
-				  &(fos_result){.status = status == FOS_OK ? FOS_REVOKED : status,
-								.gone = status == FOS_OK ? FOS_GONE_MAKER : FOS_GONE_NOT});
+	bool watched = status == FOS_OK;
+	const fos_result result = {.status = watched ? FOS_REVOKED : status,
+							   .gone = watched ? FOS_GONE_MAKER : FOS_GONE_NOT};
+	return submit_call(
+		&(struct call){.done = done, .arg = arg, .result = result, .watched = watched ? cap : 0});
 }
 
 /* A slot of nobody's Request in particular: what is made through it is the provider's. */
@@ -433,6 +515,32 @@ fos_cap stand_in_registry(void)
 fos_process *fos_channel_process(fos_channel *channel)
 {
 	return &stand.process;
+}
+
+/* One channel stands for all. */
+fos_status fos_channel_open(fos_process *process, fos_channel **out)
+{
+	fos_status status = verdict();
+	*out = status == FOS_OK ? &stand.channel : NULL;
+	return status;
+}
+
+void fos_channel_close(fos_channel *channel)
+{
+	for (unsigned i = 0; i < stand.call_count; i++)
+		stand.calls[i].result = (fos_result){.status = FOS_CANCELLED};
+	while (stand_in_complete())
+		continue;
+}
+
+/* Nothing comes by itself. */
+fos_status fos_serve(fos_channel *ch)
+{
+	return FOS_OK;
+}
+
+void fos_stop(fos_channel *ch)
+{
 }
 
 fos_status fos_device_held(fos_process *process, int fd)
@@ -500,13 +608,32 @@ static void bind_caps(struct choices *choices, fos_delivered_cap caps[FOS_CAPS_M
 		bool chosen = (which >> i & 1) != 0;
 		if (i < 4 ? chosen : !chosen)
 			continue;
-		caps[i].cap = CLIENT_CAP + ++stand.client_caps % 64;
+		caps[i].cap = CLIENT_CAP + ++stand.client_caps;
 		caps[i].kind = (kinds >> i & 1) || i == FOS_NEXT ? FOS_REQUEST : FOS_MEMORY;
 		if (caps[i].kind == FOS_MEMORY) {
 			caps[i].rights = (uint8_t)(3u & ~(kinds >> 6));
 			caps[i].length = (uint64_t)1 << choose_below(choices, 24);
 		}
 	}
+	if (stand.capabilities != NULL)
+		stand.capabilities(choices, caps);
+}
+
+void stand_in_memory(struct choices *choices, fos_delivered_cap *out)
+{
+	unsigned count = BASE_MIN(stand.memory_count, (unsigned)MEMORIES);
+	uint64_t how = choose(choices, 1), part = choose(choices, 1);
+	if (count == 0)
+		return;
+	const struct request *memory =
+		own(stand.memories[(stand.memory_count - 1 - how % count) % MEMORIES]);
+	uint64_t offset = part < 128 ? 0 : part % 16 * 64 % memory->length;
+	uint64_t length = part < 64 ? memory->length : part;
+	*out = (fos_delivered_cap){.cap = CLIENT_CAP + ++stand.client_caps,
+							   .kind = FOS_MEMORY,
+							   .rights = (uint8_t)(3u & ~(how >> 6)),
+							   .length = BASE_MIN(length, memory->length - offset),
+							   .ptr = memory->bytes + offset};
 }
 
 /* To a Request that was given out, also when it is revoked already: its record was in the ring. */
@@ -562,6 +689,7 @@ static void complete(unsigned which)
 	which %= stand.call_count--;
 	struct call call = stand.calls[which];
 	stand.calls[which] = stand.calls[stand.call_count];
+	stand.late = call.closed;
 	if (call.done != NULL)
 		call.done(&stand.channel, &call.result, call.arg);
 }
@@ -594,9 +722,15 @@ void stand_in_offer(fos_cap request, const void *bound, uint32_t len)
 		memcpy(new->bound, bound, len);
 }
 
+void stand_in_bind(stand_in_capabilities *capabilities)
+{
+	stand.capabilities = capabilities;
+}
+
 void stand_in_operate(uint8_t what, struct choices *choices, stand_in_arguments *arguments)
 {
 	stand.verdicts = choices;
+	stand.late = false;
 	if (what % 8 < 5)
 		deliver(choices, arguments);
 	else if (what % 8 == 5)
@@ -606,8 +740,32 @@ void stand_in_operate(uint8_t what, struct choices *choices, stand_in_arguments 
 	stand.verdicts = NULL;
 }
 
+bool stand_in_late(void)
+{
+	return stand.late;
+}
+
+bool stand_in_complete(void)
+{
+	if (stand.call_count == 0)
+		return false;
+	complete(0);
+	return true;
+}
+
+void stand_in_count(unsigned *deliveries, unsigned *memory)
+{
+	*deliveries = *memory = 0;
+	for (unsigned i = 0; i < DELIVERIES; i++)
+		*deliveries += stand.open[i];
+	for (unsigned i = 0; i < ARENAS; i++)
+		*memory += arenas[i].used;
+}
+
 void stand_in_end(void)
 {
-	for (unsigned i = 0; i < ARENAS; i++)
-		arenas[i].used = false;
+	for (unsigned i = 0; i < ARENAS; i++) {
+		if (arenas[i].used)
+			give_back(&arenas[i]);
+	}
 }

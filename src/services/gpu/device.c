@@ -126,7 +126,8 @@ static void run_job(struct service *service, struct job *job)
 
 static void run_jobs(struct service *service)
 {
-	for (struct job *job; (job = engine_take(service->engine)) != NULL;)
+	struct job *job;
+	while (!service->device_stopped && (job = engine_take(service->engine)) != NULL)
 		run_job(service, job);
 }
 
@@ -231,5 +232,6 @@ bool device_stop(struct service *service, uint64_t time)
 	uint64_t nanoseconds = (uint64_t)end.tv_nsec + time;
 	end.tv_sec += (time_t)(nanoseconds / 1000000000);
 	end.tv_nsec = (long)(nanoseconds % 1000000000);
-	return pthread_timedjoin_np(service->device_thread, NULL, &end) == 0;
+	service->device_stopped = pthread_timedjoin_np(service->device_thread, NULL, &end) == 0;
+	return service->device_stopped;
 }

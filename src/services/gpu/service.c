@@ -87,12 +87,35 @@ static void context_close(struct service *s, uint64_t context)
 	device_wake(s);
 }
 
+/* Whose life is watched. By the context's id, not by its slot: a life may end in the moment in
+ * which its context is closed, and be heard of when the slot is another's. */
+struct watch {
+	struct service *service;
+	uint64_t context;
+};
+
 /* The client's Process or node has ended, or is out of sight, or cannot be watched. */
 static void life_ended(fos_channel *ch, const fos_result *result, void *arg)
 {
-	const struct slot *slot = arg;
+	struct watch *watch = arg;
 	if (result->status != FOS_CANCELLED) /* that would be the context's own end */
-		context_close(slot->service, slot->context);
+		context_close(watch->service, watch->context);
+	free(watch);
+}
+
+/* Keeps the life and watches it. */
+static fos_status life_watch(struct service *s, const struct slot *slot)
+{
+	struct watch *watch = malloc(sizeof *watch);
+	if (!watch)
+		return FOS_QUOTA;
+	*watch = (struct watch){s, slot->context};
+	fos_status status = fos_cap_keep(s->control_channel, slot->life);
+	if (status == FOS_OK)
+		status = fos_monitor_receive_async(s->control_channel, slot->life, life_ended, watch);
+	if (status != FOS_OK)
+		free(watch);
+	return status;
 }
 
 static struct slot *slot_take(struct service *s)
@@ -128,7 +151,7 @@ static fos_handled context_open(struct service *s, const fos_delivery *delivery)
 	if (!slot)
 		return service_fail(ch, delivery->id, FOS_QUOTA,
 							"all contexts are in use, or closed ones still run a kernel");
-	fos_cap launch = slot->launch;
+	assert(slot->launch != FOS_CAP_NONE);
 	fos_status status = fos_request_create(ch, context_request, s, NULL, &slot->base);
 	if (status != FOS_OK) {
 		slot_give_back(s, slot);
@@ -140,13 +163,9 @@ static fos_handled context_open(struct service *s, const fos_delivery *delivery)
 		slot_give_back(s, slot);
 		return service_fail(ch, delivery->id, status, why.text);
 	}
-	assert(launch != FOS_CAP_NONE);
 	slot->life = life->cap;
-	slot->service = s;
 	s->open_count++;
-	status = fos_cap_keep(ch, slot->life);
-	if (status == FOS_OK)
-		status = fos_monitor_receive_async(ch, slot->life, life_ended, slot);
+	status = life_watch(s, slot);
 	if (status != FOS_OK) {
 		context_close(s, slot->context);
 		return service_fail(ch, delivery->id, status, "the context's life is refused");

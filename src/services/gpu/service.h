@@ -48,7 +48,6 @@ struct slot {
 	uint64_t context;
 	fos_cap base; /* of the context's, its modules' and its allocations' Requests */
 	fos_cap life;
-	struct service *service;
 };
 
 struct service {
@@ -61,7 +60,8 @@ struct service {
 	fos_cap root;        /* refined: what is published */
 	unsigned open_count; /* contexts */
 	pthread_t device_thread;
-	int device_wake; /* eventfd: slots wait for the device thread */
+	bool device_stopped; /* that thread has ended: no kernel is run any more */
+	int device_wake;     /* eventfd: slots wait for the device thread */
 	pthread_mutex_t lock;
 	struct slot slots[ENGINE_CONTEXTS];
 };
