@@ -329,7 +329,7 @@ static void defaults(struct config *config)
 	core_config_default(&core);
 	*config = (struct config){
 		.provider = "tcp",
-		.heartbeat_ms = 250,
+		.heartbeat_ms = 200,
 		.failure_timeout_ms = 1000,
 		.default_time_ms = 5000,
 		.yields = 50,

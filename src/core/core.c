@@ -4,7 +4,7 @@
 void core_config_default(struct core_config *config)
 {
 	*config = (struct core_config){.default_time = 5000000000u,
-								   .heartbeat = 250000000,
+								   .heartbeat = 200000000,
 								   .failure_timeout = 1000000000,
 								   .slice = 128 << 10,
 								   .limits = {.processes = LIMIT_PROCESSES,

@@ -53,7 +53,8 @@ struct core_config {
 	uint64_t seed;            /* for trace and span ids */
 	uint64_t default_time;    /* ns: time of an invocation and deadline of a ONCE Request */
 	uint64_t heartbeat;       /* ns between heartbeats */
-	uint64_t failure_timeout; /* ns without an echo until a session is given up */
+	uint64_t failure_timeout; /* ns since the newest beat that was echoed was sent, until a
+	                           * session is given up */
 	uint32_t slice;           /* bytes in one slice of a copy, at most 256 KiB */
 	struct core_limits limits;
 	void *(*grow)(void *context, size_t bytes); /* zeroed memory for ever; NULL: none left */

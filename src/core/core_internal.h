@@ -599,8 +599,8 @@ struct session {
 	uint32_t incoming_count;
 	struct account account;
 	struct timer timer;
-	uint64_t beats, heard;  /* our count; the peer's last */
-	uint64_t echoed, alive; /* the last echo of ours, and when it was new */
+	uint64_t beat, heard; /* when we sent our newest; the peer's newest, in its time */
+	uint64_t alive;       /* when we sent what the peer echoed last */
 };
 
 struct registry {

@@ -133,7 +133,7 @@ static void take_message(struct shell *shell, const struct core_output *out)
 		BASE_ASSERT(peer->own[i] <= wire_class_credits((enum wire_class)i));
 	}
 	if (head->type == WIRE_MESSAGE_TYPE_HEARTBEAT)
-		peer->beat = ((const struct wire_message_heartbeat *)(const void *)whole)->count;
+		peer->beat = ((const struct wire_message_heartbeat *)(const void *)whole)->sent;
 	else
 		known_from_message(&shell->known, whole, NODE, EPOCH, out->node, peer->epoch);
 }
@@ -403,7 +403,7 @@ static void echo(struct shell *shell)
 		struct peer *peer = &shell->peers[i];
 		struct wire_message_heartbeat beat = {
 			.header = {.size = sizeof beat, .type = WIRE_MESSAGE_TYPE_HEARTBEAT},
-			.count = peer->beat,
+			.sent = peer->beat,
 			.echo = peer->beat};
 		if (!peer->up || peer->beat == 0)
 			continue;

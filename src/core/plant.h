@@ -38,6 +38,7 @@
 	X(credit_lost, "G15 G18", "session.c", "credits of invocations are not returned")              \
 	X(room_lost, "G15", "inbox.c", "the sender of a parked invocation hears of no room")           \
 	X(dead_peer, "G16", "session.c", "a peer that does not answer is never given up")              \
+	X(late_echo, "G14 G16", "session.c", "an echo counts from when it came, however late")         \
 	X(old_session, "G17", "session.c", "a peer's new session goes on with the old one's state")    \
 	X(children_stay, "G17 G18", "child.c", "children outlive the session of their maker's node")
 /* clang-format on */

@@ -332,11 +332,11 @@ static bool take_credits(struct core *core, struct session *session,
 static void receive_heartbeat(struct core *core, struct session *session, const uint8_t *bytes)
 {
 	const struct wire_message_heartbeat *message = (const void *)bytes;
-	session->heard = message->count;
-	if (message->echo <= session->echoed || message->echo > session->beats)
-		return;
-	session->echoed = message->echo;
-	session->alive = core->now;
+	session->heard = message->sent;
+	if (PLANTED(late_echo) && message->echo != 0)
+		session->alive = core->now;
+	if (message->echo > session->alive && message->echo <= session->beat)
+		session->alive = message->echo;
 }
 
 /* By message; of CREDIT the header is all. */
@@ -416,20 +416,26 @@ void core_session_message(struct core *core, const struct core_event *event)
 
 /* ------------------------------------------------------------------ heartbeats */
 
+/* A heartbeat carries the time at which it was sent, and the newest such time that came from the
+ * peer. So its echo says until when all that we sent had arrived and all that was answered at once
+ * has come back, however long the echo itself was on its way: what is counted is the time since the
+ * beat that was echoed, not since its echo came. A peer's beat that echoes nothing new shows that
+ * we can hear it, not that it can hear us, and counts for nothing. */
 void core_session_beat(struct core *core, struct session *session)
 {
 	if (session->ending)
 		return;
-	/* Whoever comes late himself must not blame the peer for it. */
-	if (core->now - session->timer.when > core->config.heartbeat)
-		session->alive = core->now;
+	/* Whoever comes late himself must not blame the peer for it: that time does not count. */
+	uint64_t late = core->now - session->timer.when;
+	if (late > core->config.heartbeat)
+		session->alive += late;
 	if (core->now - session->alive > core->config.failure_timeout && !PLANTED(dead_peer)) {
 		core_session_break(core, session, "no answer to heartbeats");
 		return;
 	}
 	struct wire_message_heartbeat *message =
 		core_session_send(core, session, WIRE_MESSAGE_TYPE_HEARTBEAT, sizeof *message);
-	message->count = ++session->beats;
+	message->sent = session->beat = core->now;
 	message->echo = session->heard;
 	core_timer_start(core, &session->timer, core_time_end(core, core->config.heartbeat));
 }

@@ -82,14 +82,13 @@ struct told *ledger_call(struct world *world, struct process *process, uint32_t 
 	return told;
 }
 
-/* A revoke without DRAIN waits no longer than until a session that does not answer is given up. An
- * echo that was held up on its way may put that off; a Controller that was paused itself begins to
- * count anew. */
+/* A revoke without DRAIN waits no longer than until a session that does not answer is given up.
+ * Time for which its Controller was paused itself does not count. */
 static uint64_t revoke_time(const struct told *told)
 {
 	const struct node *node = told->process->node;
-	uint64_t once = node->config.failure_timeout + 2 * node->config.heartbeat;
-	return 3 * once + node->paused - told->paused;
+	uint64_t once = node->config.failure_timeout + node->config.heartbeat;
+	return once + node->paused - told->paused;
 }
 
 /* ------------------------------------------------------------------ names in the cluster */

@@ -320,6 +320,9 @@ void network_block(struct world *world, uint32_t from, uint32_t to, uint64_t tim
 	if (world->blocked[from][to] == 0) {
 		tell_oracle(world, ORACLE_DISTURB, from, to);
 		world->blocked_since[from][to] = world->now;
+		const struct node *node = &world->nodes[to];
+		uint64_t ahead = node->paused_until > world->now ? node->paused_until - world->now : 0;
+		world->blocked_paused[from][to] = node->paused - ahead;
 	}
 	world->blocked[from][to] = until;
 	world_happen(world, until, HAPPEN_UNBLOCK, from, to, 0, NULL);
@@ -329,11 +332,11 @@ void network_block(struct world *world, uint32_t from, uint32_t to, uint64_t tim
 static void check_given_up(struct world *world, uint32_t from, uint32_t to)
 {
 	const struct node *node = &world->nodes[to];
-	uint64_t once = node->config.failure_timeout + 2 * node->config.heartbeat;
+	uint64_t once = node->config.failure_timeout + node->config.heartbeat;
 	uint64_t since = world->blocked_since[from][to];
 	const struct side *side = &world->sides[to][from];
 	if (side->connection == 0 || world->connections[side->connection].began > since || !node->up ||
-		world->now - since < 3 * once + node->paused)
+		world->now - since < once + node->paused - world->blocked_paused[from][to])
 		return;
 	sim_violation(world, "node %u heard nothing of node %u for %llu us and keeps its session",
 				  to + 1, from + 1, (unsigned long long)((world->now - since) / MICRO));

@@ -207,6 +207,7 @@ struct world {
 	struct link links[NODES_MAX][NODES_MAX][2];
 	struct side sides[NODES_MAX][NODES_MAX];
 	uint64_t blocked_since[NODES_MAX][NODES_MAX];
+	uint64_t blocked_paused[NODES_MAX][NODES_MAX]; /* how long the receiver was paused before */
 	uint64_t losses;                        /* sessions that ended */
 	uint64_t blocked[NODES_MAX][NODES_MAX]; /* until when nothing gets through; 0: it does */
 	bool connecting[NODES_MAX][NODES_MAX];

@@ -706,7 +706,7 @@ static const uint8_t message_credit_bytes[] = {
 
 static const struct wire_message_heartbeat message_heartbeat = {
 	.header = {.size = 40, .type = 10, .sequence = 0x44332211, .credits = {1, 2, 3, 4, 5, 6}},
-	.count = 0x1716151413121110, .echo = 0x2726252423222120
+	.sent = 0x1716151413121110, .echo = 0x2726252423222120
 };
 static const uint8_t message_heartbeat_bytes[] = {
 	0x28, 0x00, 0x00, 0x00, /* size */

@@ -123,7 +123,7 @@
 	X(COPY_DONE, copy_done, 7, ANSWER, CONTROL, NONE, "the copy's end, to who asked for it")    \
 	X(DATA_STOP, data_stop, 8, ANSWER, CONTROL, NONE, "the destination refuses further slices") \
 	X(CREDIT, credit, 9, ANSWER, CONTROL, NONE, "credits back, when nothing else carries them") \
-	X(HEARTBEAT, heartbeat, 10, ANSWER, CONTROL, NONE, "alive; echoes the peer's count")        \
+	X(HEARTBEAT, heartbeat, 10, ANSWER, CONTROL, NONE, "alive; echoes the peer's newest")       \
 	X(REGISTRY, registry, 11, REFERENCE, CONTROL, NONE, "where the registry's Request is")      \
 	X(CHILD, child, 12, CLEANUP, CONTROL, NONE, "make a revtree child of an object of yours")   \
 	X(CHILD_DONE, child_done, 13, ANSWER, CONTROL, NONE, "the child, or why there is none")     \
@@ -175,7 +175,7 @@
 	F(u64, copy, ANY) F(u64, epoch, ANY) F(u32, status, STATUS) F(u32, zero, ZERO)
 #define WIRE_MESSAGE_DATA_STOP(F) F(u64, stream, ANY) F(u32, status, STATUS) F(u32, zero, ZERO)
 #define WIRE_MESSAGE_CREDIT(F)
-#define WIRE_MESSAGE_HEARTBEAT(F) F(u64, count, ANY) F(u64, echo, ANY)
+#define WIRE_MESSAGE_HEARTBEAT(F) F(u64, sent, ANY) F(u64, echo, ANY)
 #define WIRE_MESSAGE_REGISTRY(F) \
 	F(u64, epoch, ANY) F(u64, serial, ANY) F(u64, version, ANY) F(u32, node, ANY) F(u32, index, ANY)
 /* call: the asker's number, in the answer. The named object's owner is who is asked; process: the
