@@ -173,6 +173,10 @@ class Command(Clusters):
             result = run(*words)
             self.assertEqual(result.returncode, 2, result.stderr)
             self.assertIn("--rate takes 1gbit to 1000gbit, 1mbit to 1000mbit, or none", result.stderr)
+        for words in (["up", "--failure-timeout", "49"], ["up", "--failure-timeout=-100"], ["up", "--failure-timeout=1s"]):
+            result = run(*words)
+            self.assertEqual(result.returncode, 2, result.stderr)
+            self.assertIn("--failure-timeout takes milliseconds, 50 to 60000", result.stderr)
         for words in (["run", "--cluster"], ["status", "--cluster"], ["up", "--cluster="], ["down", "--cluster=A/b"]):
             result = run(*words)
             self.assertEqual(result.returncode, 2, result.stderr)

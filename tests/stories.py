@@ -4,7 +4,8 @@
     stories.py [--verbose] [STORY...]      FRACTOS and ACTOR name the executables
 
 A story is a file of sentences, one a line, told in order. Each must come true within 5 s or within the
-time it says, or the story fails there. Needs root, for network namespaces and nftables.
+time it says, or the story fails there. Needs root, for network namespaces and nftables. FRACTOS_STRETCH=3
+makes these times and the Controllers' failure timeout and heartbeat three times as long, for a busy machine.
 
     # text                                   of the reader; the first line is the title
     actor client on app                      a Process (tests/actor.c) attached to app's Controller
@@ -46,8 +47,7 @@ import time
 FRACTOS = os.environ["FRACTOS"]
 ACTOR = os.environ["ACTOR"]
 HERE = os.path.dirname(os.path.abspath(__file__))
-# The times in stories are promises of a calm machine; on a busy one everything takes longer.
-STRETCH = float(os.environ.get("FRACTOS_STRETCH", "1"))
+STRETCH = int(os.environ.get("FRACTOS_STRETCH", "1"))
 PATIENCE = 5 * STRETCH
 START = 20 * STRETCH  # programs start, connect and serve
 SMALL = ["--identities", "8", "--probes", "8", "--batch", "8", "--once"]
@@ -72,7 +72,7 @@ def until(condition, seconds, what):
 class Cluster:
     def __init__(self, name):
         self.name = name
-        self.run("up", "--cluster", name)
+        self.run("up", "--cluster", name, "--failure-timeout", str(1000 * STRETCH))
         try:
             with open(f"/run/fractos/{name}/cluster.conf") as file:
                 self.address = dict(re.findall(r"\[node (\S+)\].*?address = (\S+)", file.read(), re.S))
@@ -345,7 +345,7 @@ class Story:
             (r"restart (\w+/\w+)", self.restart),
             (r"(\w+) sees (\w+) (up|down)(?: within (\d+) ms)?", self.sees),
             (r"all serve", lambda: until(self.cluster.all_serve, START, "all serve")),
-            (r"wait (\d+) ms", lambda ms: time.sleep(int(ms) / 1000)),
+            (r"wait (\d+) ms", lambda ms: time.sleep(STRETCH * int(ms) / 1000)),
             (r"the job runs", self.job),
             (r"(\w+) still waits", self.still_waits),
             (r"(\w+) (.*?) becomes (.*)", self.becomes),

@@ -178,6 +178,9 @@ out:
 	return ok;
 }
 
+/* Heartbeats in a failure timeout. */
+#define BEATS 5
+
 static bool write_cluster_file(const struct cluster *cluster, const char *path, const char *key)
 {
 	FILE *file = fopen(path, "we");
@@ -189,6 +192,9 @@ static bool write_cluster_file(const struct cluster *cluster, const char *path, 
 			"; Written by `fractos up`. See fractos-cluster(5).\n[cluster]\nname = %s\nkey = %s\n"
 			"registry = fs\n",
 			cluster->name, key);
+	if (cluster->failure_timeout != 0)
+		fprintf(file, "failure_timeout_ms = %u\nheartbeat_ms = %u\n", cluster->failure_timeout,
+				cluster->failure_timeout / BEATS);
 	for (unsigned i = 0; i < cluster->node_count; i++) {
 		const struct node *node = &cluster->nodes[i];
 		fprintf(file, "\n[node %s]\nid = %u\naddress = %s\nport = %u\nsocket = %s\nrecorder = %s\n",

@@ -45,6 +45,18 @@ static bool take_rate(const char *value, uint64_t *out)
 	return false;
 }
 
+static bool take_timeout(const char *value, unsigned *out)
+{
+	char *end;
+	unsigned long ms = strtoul(value, &end, 10);
+
+	*out = (unsigned)ms;
+	if (value[0] >= '0' && value[0] <= '9' && *end == '\0' && ms >= 50 && ms <= 60000)
+		return true;
+	complain("--failure-timeout takes milliseconds, 50 to 60000");
+	return false;
+}
+
 /* Takes --cluster NAME and --help out of the arguments; the others stay. -1: go on, else the exit
  * status. */
 static int common(int *argc, char **argv, const char **name, const char *usage)
@@ -77,11 +89,14 @@ int command_up(int argc, char **argv)
 		"  --no-netns       nodes are loopback ports; the default without root\n"
 		"  --rate RATE      shape every node's link: 1gbit to 1000gbit, 1mbit to 1000mbit, none\n"
 		"  --data DIR       keep volumes and metadata there; default: removed by `down`\n"
-		"  --no-respawn     programs that die stay dead\n";
+		"  --no-respawn     programs that die stay dead\n"
+		"  --failure-timeout MS\n"
+		"                   (1000) a node silent for so long is given up, 50 to 60000\n";
 	static const struct option options[] = {{"no-netns", no_argument, NULL, 'n'},
 											{"rate", required_argument, NULL, 'r'},
 											{"data", required_argument, NULL, 'd'},
 											{"no-respawn", no_argument, NULL, 's'},
+											{"failure-timeout", required_argument, NULL, 't'},
 											{NULL, 0, NULL, 0}};
 	struct cluster cluster;
 	const char *name;
@@ -102,6 +117,9 @@ int command_up(int argc, char **argv)
 				return 1;
 			}
 			cluster.own_data = false;
+		} else if (c == 't') {
+			if (!take_timeout(optarg, &cluster.failure_timeout))
+				return 2;
 		} else if (c != 'r' || !take_rate(optarg, &cluster.rate)) {
 			return 2;
 		}

@@ -25,13 +25,14 @@ struct node {
 
 struct cluster {
 	char name[NAME_LEN];
-	char dir[PATH_LEN];   /* run-time files: the cluster file, sockets, recorders, logs */
-	char data[PATH_LEN];  /* volumes and metadata */
-	char cache[PATH_LEN]; /* compiled GPU kernels, of all clusters of this user; it stays */
-	bool own_data;        /* data is ours to remove at the end */
-	bool netns;           /* every node has a network namespace */
-	uint64_t rate;        /* bit/s of every node's link; 0: not shaped */
-	bool respawn;         /* programs that die are started again */
+	char dir[PATH_LEN];       /* run-time files: the cluster file, sockets, recorders, logs */
+	char data[PATH_LEN];      /* volumes and metadata */
+	char cache[PATH_LEN];     /* compiled GPU kernels, of all clusters of this user; it stays */
+	bool own_data;            /* data is ours to remove at the end */
+	bool netns;               /* every node has a network namespace */
+	uint64_t rate;            /* bit/s of every node's link; 0: not shaped */
+	bool respawn;             /* programs that die are started again */
+	unsigned failure_timeout; /* ms; 0: a Controller's default */
 	struct node nodes[NODES_MAX];
 	unsigned node_count;
 };

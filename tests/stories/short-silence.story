@@ -13,6 +13,8 @@ asked still waits
 continue storage/fractosd
 asked -> OK
 
+# Two silences with no heartbeat between them would be one long one.
+wait 600 ms
 cut app and storage
 client call echo 20000 as again
 wait 400 ms
