@@ -224,6 +224,8 @@ struct park {
 	struct list bounced, fresh; /* bounced came first; fresh ones never left */
 	uint32_t count;             /* of both */
 	uint32_t owed;              /* how many the owner knows of */
+	struct list of_places;      /* of the session, while there are places */
+	uint32_t places;            /* kept by the owner for retries that did not leave */
 };
 
 /* ------------------------------------------------------------------ objects, Processes */
@@ -582,6 +584,8 @@ struct session {
 	uint64_t slices[DATA_CREDITS]; /* outgoing.id of those whose credit is not back: a ring */
 	uint32_t slice_first, slice_count;
 	struct list waiters, parks;
+	struct list places;   /* struct park whose next one takes over a place */
+	bool passing;         /* they are being passed on */
 	struct list children; /* struct object that its Processes made here */
 	struct list gone;     /* struct object of them that died: it is to be told */
 	struct list lendings, presences;

@@ -35,6 +35,7 @@ static struct park *add_park(struct core *core, struct session *session,
 	list_push(&session->parks, &park->of_session);
 	list_init(&park->bounced);
 	list_init(&park->fresh);
+	list_init(&park->of_places);
 	return park;
 }
 
@@ -75,14 +76,30 @@ void core_park_append(struct core *core, struct park *park, struct invocation *i
 	enter(core, park, &park->fresh, inv);
 }
 
+static void return_room(struct core *core, struct session *session, const struct core_ref *target,
+						uint32_t count)
+{
+	if (session->ending)
+		return;
+	struct wire_message_room *room =
+		core_session_send(core, session, WIRE_MESSAGE_TYPE_ROOM, sizeof *room);
+	room->epoch = target->epoch;
+	room->serial = target->serial;
+	room->index = target->index;
+	room->count = count;
+}
+
 void core_park_left(struct core *core, struct invocation *inv)
 {
 	struct park *park = inv->park;
 	inv->park = NULL;
 	if (--park->count > 0)
 		return;
+	if (park->places > 0)
+		return_room(core, park->session, &park->target, park->places);
 	list_remove(&park->hash);
 	list_remove(&park->of_session);
+	list_remove(&park->of_places);
 	core_free(core, park, sizeof *park);
 }
 
@@ -147,17 +164,6 @@ static void retry(struct core *core, struct park *park)
 	core_session_invoke(core, session, inv);
 }
 
-static void return_room(struct core *core, struct session *session, const struct core_ref *target,
-						uint32_t count)
-{
-	struct wire_message_room *room =
-		core_session_send(core, session, WIRE_MESSAGE_TYPE_ROOM, sizeof *room);
-	room->epoch = target->epoch;
-	room->serial = target->serial;
-	room->index = target->index;
-	room->count = count;
-}
-
 static bool is_in_flight(const struct session *session, const struct core_ref *target)
 {
 	static const enum wire_class classes[] = {WIRE_CLASS_INVOKE, WIRE_CLASS_ERROR};
@@ -190,6 +196,22 @@ static void follow_flight(struct core *core, struct session *session, const stru
 	}
 }
 
+/* Who takes over a place may not be able to leave either: its place comes back here and is passed
+ * on by the one loop that runs. */
+static void pass_on(struct core *core, struct session *session)
+{
+	if (session->passing)
+		return;
+	session->passing = true;
+	struct park *park;
+	while ((park = LIST_FIRST(&session->places, struct park, of_places)) != NULL) {
+		if (--park->places == 0)
+			list_remove(&park->of_places);
+		retry(core, park);
+	}
+	session->passing = false;
+}
+
 void core_park_unused(struct core *core, const struct invocation *inv)
 {
 	CORE_COVER(core, inv_unused);
@@ -208,7 +230,9 @@ void core_park_unused(struct core *core, const struct invocation *inv)
 	/* As if it had not been asked for, nor told of others. */
 	park->owed -= BASE_MIN(park->owed, (uint32_t)inv->more);
 	park->owed++;
-	retry(core, park);
+	if (park->places++ == 0)
+		list_push(&session->places, &park->of_places);
+	pass_on(core, session);
 }
 
 void core_park_room(struct core *core, struct session *session,

@@ -294,6 +294,43 @@ static void retry_that_never_left(void **state)
 	world_end(world);
 }
 
+/* None of many parked ones can leave when there is room: what they carry was lost. The one place
+ * goes through all of them and back to the owner, however many there are. */
+static void none_of_the_parked_can_leave(void **state)
+{
+	(void)state;
+	enum { MANY = 30000 };
+	struct core_config config;
+	core_config_default(&config);
+	config.limits.deliveries = 1;
+	config.limits.parked = MANY;
+	struct world *world = world_new(3, &config);
+	struct actor server = actor_new(world, B), a = actor_new(world, A), c = actor_new(world, C);
+	uint64_t door = actor_give(server, actor_request(server, 1), a);
+	uint64_t lost = actor_give(c, actor_tracked(c, actor_memory(c, 0, 64, 1)), a);
+	struct arrival first, arrival;
+	assert_int_equal(invoke_tagged(a, door, 0, 0, 0), FOS_OK);
+	for (uint32_t i = 0; i < MANY; i++) {
+		struct call call = call_invoke(door, 0, 0);
+		call_cap(&call, 0, 0, call_slot(&call, lost));
+		assert_int_equal(actor_call(a, &call, NULL), FOS_OK);
+		if (i == 0)
+			world_settle(world);
+	}
+	assert_int_equal(actor_usage(a).parked, MANY);
+	world_cut(world, A, C);
+	assert_true(actor_arrival(server, &first));
+	assert_int_equal(actor_finish(server, first.id), FOS_OK);
+	world_settle(world);
+	assert_int_equal(actor_usage(a).parked, 0);
+	assert_false(actor_arrival(server, &arrival));
+	assert_int_equal(invoke_tagged(a, door, 0, 7, 0), FOS_OK);
+	world_settle(world);
+	assert_true(actor_arrival(server, &arrival));
+	assert_int_equal(tag_of(&arrival), 7);
+	world_end(world);
+}
+
 /* What is queued for a credit is older than what is appended to a park, and stays so when the one
  * that bounced first is gone. */
 static void queued_ones_join_the_park(void **state)
@@ -1045,6 +1082,7 @@ int main(void)
 		cmocka_unit_test(parked_time_ends),
 		cmocka_unit_test(order_without_credits),
 		cmocka_unit_test(retry_that_never_left),
+		cmocka_unit_test(none_of_the_parked_can_leave),
 		cmocka_unit_test(queued_ones_join_the_park),
 		cmocka_unit_test(provider_dies_with_parked),
 		cmocka_unit_test(session_ends),

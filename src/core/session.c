@@ -450,7 +450,8 @@ static void init_lists(struct session *session)
 		&session->waiters,    &session->parks,     &session->children,        &session->gone,
 		&session->lendings,   &session->presences, &session->asked_revokings, &session->revokings,
 		&session->later,      &session->monitors,  &session->watchers,        &session->tracked,
-		&session->references, &session->holders,   &session->transits,        &session->debts};
+		&session->references, &session->holders,   &session->transits,        &session->debts,
+		&session->places};
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		list_init(lists[i]);
 	for (unsigned i = 0; i < WIRE_CLASS_COUNT; i++) {
