@@ -261,6 +261,7 @@ struct object {
 	uint32_t slices;        /* of it that the shell is moving or sending */
 	uint32_t open;          /* deliveries and remains, of all its subtree */
 	uint32_t busy;          /* slices of all its subtree */
+	uint32_t living;        /* children that are alive */
 	struct list of_remains; /* of the Process that left them */
 	struct list revokings;  /* they wait for its end */
 	struct list watchers;

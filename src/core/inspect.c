@@ -78,7 +78,9 @@ static struct core_view_session view_session(const struct session *session)
 
 static struct core_view_transfer view_transfer(const struct core *core, const struct outgoing *out)
 {
-	struct core_ref src = core_object_ref(core, out->src);
+	/* The object may be gone when nothing of the copy reads it any more. */
+	bool reads = !list_empty(&out->of_src) || out->outstanding > 0;
+	struct core_ref src = reads ? core_object_ref(core, out->src) : (struct core_ref){0};
 	return (struct core_view_transfer){.src = view_ref(&src),
 									   .dst = view_ref(&out->dst_ref),
 									   .src_offset = out->src_offset,

@@ -45,8 +45,9 @@ struct core_view_session {
 	uint32_t incoming, outgoing, asked, asks; /* copies */
 };
 
-struct core_view_transfer { /* a copy at its source's owner */
-	struct core_view_ref src, dst;
+struct core_view_transfer {   /* a copy at its source's owner */
+	struct core_view_ref src; /* serial 0: nothing reads it any more, and it may be gone */
+	struct core_view_ref dst;
 	uint64_t src_offset, dst_offset, length, sent, trace;
 	/* Which call of which node asked for it: see core_inspect_copy(). */
 	uint32_t asker;

@@ -114,6 +114,7 @@ fos_status core_object_child(struct core *core, struct object *parent, const str
 	child->maker = *maker;
 	child->parent = parent;
 	list_push(&parent->children, &child->of_parent);
+	parent->living++;
 	if (child->kind == FOS_MEMORY)
 		copy_memory(child, parent);
 	else
@@ -221,6 +222,8 @@ static void mark(struct core *core, struct object *object)
 		list_push(&object->session->gone, &object->of_maker);
 		core_session_dirty(core, object->session);
 	}
+	if (object->parent != NULL)
+		object->parent->living--;
 	object->dead = true;
 	object->pins++;
 }
@@ -267,13 +270,10 @@ void core_object_kill(struct core *core, struct object *object, enum fos_gone wh
 	}
 }
 
+/* Nothing above a living one is dead, so its children are enough. */
 bool core_object_is_lent(const struct object *object)
 {
-	for (const struct list *at = object->children.next; at != &object->children; at = at->next) {
-		if (!BASE_CONTAINER(at, struct object, of_parent)->dead)
-			return true;
-	}
-	return false;
+	return object->living > 0;
 }
 
 /* ------------------------------------------------------------------ what is left of it */

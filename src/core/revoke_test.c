@@ -292,6 +292,39 @@ static void a_revocation_waits_for_slices_of_children(void **state)
 	world_end(world);
 }
 
+static void see_transfer(void *context, uint64_t token, const struct core_view_transfer *transfer)
+{
+	(void)token;
+	*(struct core_view_transfer *)context = *transfer;
+}
+
+/* A copy's record waits for its credits when its source is gone already. */
+static void a_source_may_be_gone_before_its_copy(void **state)
+{
+	(void)state;
+	struct world *world = world_new(2, NULL);
+	struct actor a = actor_new(world, A), b = actor_new(world, B);
+	uint64_t dst = actor_give(b, actor_memory(b, 0, 100, 3), a), src = actor_memory(a, 0, 100, 3);
+	const struct core_visitor visitor = {.transfer = see_transfer};
+	struct core_view_transfer seen = {0};
+	world->hold[A][B][CORE_BULK] = true;
+	struct call call = call_copy(dst, src, 0, 0);
+	uint64_t copy = call_submit(a, &call);
+	core_inspect(world->nodes[A].core, &visitor, &seen);
+	assert_int_equal(seen.length, 100);
+	assert_int_not_equal(seen.src.serial, 0);
+	world_settle(world);
+	assert_int_equal(revoke(a, src), FOS_OK);
+	seen = (struct core_view_transfer){0};
+	core_inspect(world->nodes[A].core, &visitor, &seen);
+	assert_int_equal(seen.length, 100);
+	assert_true(seen.src.serial == 0 && seen.src.node == 0);
+	world->hold[A][B][CORE_BULK] = false;
+	world_settle(world);
+	assert_int_equal(call_status(a, copy), FOS_OK);
+	world_end(world);
+}
+
 /* Bytes of a slice that is on its way to a child that was revoked are not placed. */
 static void no_byte_lands_through_a_revoked_child(void **state)
 {
@@ -542,6 +575,7 @@ int main(void)
 		cmocka_unit_test(a_drain_waits_for_a_dead_providers_device),
 		cmocka_unit_test(a_closed_channel_leaves_remains),
 		cmocka_unit_test(a_revocation_waits_for_slices_of_children),
+		cmocka_unit_test(a_source_may_be_gone_before_its_copy),
 		cmocka_unit_test(no_byte_lands_through_a_revoked_child),
 		cmocka_unit_test(a_copy_in_flight_does_not_outlive_a_revocation),
 		cmocka_unit_test(invocations_race_with_a_revocation),
