@@ -91,8 +91,6 @@ static void want_child(struct oracle *o, struct oracle_call *call, struct oracle
 		return;
 	}
 	call->may = oracle_use(o, node, parent);
-	if (value->tracked)
-		call->may |= oracle_tracked_may(o, node);
 	call->waits = parent->node != node && (call->may & MAY(OK));
 	/* It holds its parent while it is asked for, also if nobody is there any more to get it. */
 	parent->armed |= call->waits;
@@ -160,11 +158,9 @@ static void submit(struct oracle *o, struct oracle_call *call, const struct orac
 		return;
 	struct oracle_thing *target = request->object;
 	call->may = oracle_use(o, process->node, target);
-	bool tracked = request->tracked || (args != NULL && args->tracked) ||
-				   (order->on_error != NULL && order->on_error->tracked);
+	struct oracle_value *on_error =
+		args != NULL && args->on_error != NULL ? args->on_error : order->on_error;
 	if (call->may & MAY(OK)) {
-		struct oracle_value *on_error =
-			args != NULL && args->on_error != NULL ? args->on_error : order->on_error;
 		call->made = oracle_made_new(o, ORACLE_PLAIN, process, call->channel, target, args,
 									 on_error, order->trace, order->end);
 		call->too_large = oracle_too_large(args, on_error);
@@ -173,8 +169,7 @@ static void submit(struct oracle *o, struct oracle_call *call, const struct orac
 	/* What comes too late to a consumed ONCE Request is dropped without a word. */
 	if (target->is_once && (call->may & MAY(REVOKED)))
 		call->may = (call->may & ~MAY(REVOKED)) | MAY(OK);
-	if (tracked)
-		call->may |= oracle_tracked_may(o, process->node);
+	call->may |= oracle_sending_may(o, process->node, target, args, on_error);
 	oracle_bundle_release(o, args);
 }
 
@@ -323,18 +318,20 @@ static void begin_copy(struct oracle *o, struct oracle_call *call, struct oracle
 	call->copying = copying;
 	call->waits = true;
 	call->end = end;
+	copying->next = oracle_hold(then);
 	/* It goes with the copy also where there is no `then`. */
-	if (on_error != NULL) {
+	copying->on_error = oracle_hold(on_error);
+	if (on_error != NULL)
 		on_error->object->armed = true;
-		copying->tracked = on_error->tracked;
-	}
+	uint64_t way = (uint64_t)1 << src->object->node | (uint64_t)1 << dst->object->node;
+	oracle_was_at(o, then, way);
+	oracle_was_at(o, on_error, way);
 	if (then == NULL)
 		return;
 	copying->then = oracle_made_new(o, ORACLE_THEN, process, call->channel, then->object,
 									then->bundle, on_error, trace, end);
 	oracle_made_after(copying->then, copying);
 	then->object->armed = true;
-	copying->tracked |= then->tracked;
 }
 
 static void memory_copy(struct oracle *o, struct oracle_call *call, const uint8_t *bytes)
@@ -726,7 +723,7 @@ static bool most_parked(const struct oracle *o, const struct oracle_process *pro
 }
 
 /* Whether some limit may be what refused it. */
-static bool quota_explained(const struct oracle *o, const struct oracle_call *call)
+static bool quota_explained(struct oracle *o, const struct oracle_call *call)
 {
 	const struct oracle_process *process = call->process;
 	const struct core_limits *limits = &o->config.core.limits;

@@ -49,6 +49,8 @@ static void free_copying(struct oracle *o, struct oracle_copying *copying)
 		copying->call->copying = NULL;
 	oracle_release(o, copying->src);
 	oracle_release(o, copying->dst);
+	oracle_release(o, copying->next);
+	oracle_release(o, copying->on_error);
 	oracle_free(o, copying, sizeof *copying);
 }
 
@@ -63,7 +65,7 @@ void oracle_copy_refused(struct oracle *o, struct oracle_copying *copying)
 }
 
 /* Nothing more can come of it. */
-static bool over(const struct oracle *o, const struct oracle_copying *copying)
+static bool over(struct oracle *o, const struct oracle_copying *copying)
 {
 	const struct core_config *core = &o->config.core;
 	if (copying->call != NULL || copying->outstanding > 0)
@@ -282,7 +284,7 @@ static uint32_t by_object(const struct oracle *o, const struct oracle_thing *thi
 	return oracle_life(o, thing) != ORACLE_LIVE ? ORACLE_MAY(REVOKED) : 0;
 }
 
-uint32_t oracle_copy_may(const struct oracle *o, const struct oracle_copying *copying)
+uint32_t oracle_copy_may(struct oracle *o, const struct oracle_copying *copying)
 {
 	uint32_t asker = copying->asker->node, src = copying->src->object->node,
 			 dst = copying->dst->object->node;
@@ -297,8 +299,10 @@ uint32_t oracle_copy_may(const struct oracle *o, const struct oracle_copying *co
 		may |= ORACLE_MAY(PEER_LOST) | ORACLE_MAY(OUTCOME_UNKNOWN) | ORACLE_MAY(STALE);
 	if (oracle_pressed(o, asker) || oracle_pressed(o, src) || oracle_pressed(o, dst))
 		may |= ORACLE_MAY(QUOTA);
-	if (copying->src->tracked || copying->dst->tracked || copying->tracked)
-		may |= oracle_tracked_may(o, asker) | oracle_tracked_may(o, src);
+	const struct oracle_value *values[] = {copying->src, copying->dst, copying->next,
+										   copying->on_error};
+	for (unsigned i = 0; i < BASE_COUNT(values); i++)
+		may |= oracle_tracked_may(o, asker, values[i]) | oracle_tracked_may(o, src, values[i]);
 	return may;
 }
 

@@ -49,7 +49,8 @@ struct oracle_value { /* immutable, counted */
 	uint64_t hash, weight;
 	uint8_t kind, rights, height;
 	bool tracked;
-	struct oracle_value *next; /* being released */
+	struct oracle_value *next; /* being released, or looked at */
+	uint64_t walk;             /* the last walk that met it */
 };
 
 /* What a table of arguments adds to entry 0. */
@@ -107,6 +108,10 @@ struct oracle_thing { /* an object, base or child; kept to the end of the world 
 	bool unsure;         /* whether it lives will show in the tables */
 	uint32_t left;       /* deliveries of its own that its Process left unfinished */
 	uint64_t seen;       /* moment of the last comparison that found it */
+	uint64_t walk;       /* the last walk that met it */
+	uint64_t nodes;      /* tracked: bits of those where it ever was */
+	uint64_t holding;    /* tracked, at the end: bits of the nodes that hold it, as far as known */
+	bool delegated;      /* another than its maker had it in a slot */
 	bool armed;          /* was delegated */
 	bool aimed;          /* some invocation or on_error names it */
 	bool large;          /* one of them may not fit what a ONCE Request keeps */
@@ -168,9 +173,9 @@ struct oracle_copying {       /* a copy under way */
 	uint64_t placed; /* bytes that have landed */
 	uint64_t slice;  /* of the move under way */
 	uint32_t outstanding;
-	bool local;    /* inside one node: moved, not sent */
-	bool reported; /* its end was told: by completion or on_error */
-	bool tracked;  /* `then` or on_error names a tracked child */
+	bool local;                           /* inside one node: moved, not sent */
+	bool reported;                        /* its end was told: by completion or on_error */
+	struct oracle_value *next, *on_error; /* what it goes with; NULL: nothing */
 };
 
 struct oracle_open { /* an open delivery */
@@ -307,7 +312,8 @@ struct oracle {
 	bool violated;
 	char reason[ORACLE_REASON_MAX];
 	uint64_t unheld; /* tracked children that fired */
-	uint64_t ends;   /* sessions that ended, Controllers that crashed */
+	uint64_t walks;
+	uint64_t ends; /* sessions that ended, Controllers that crashed */
 	struct oracle_counts counts;
 };
 
@@ -368,6 +374,18 @@ struct oracle_value *oracle_named(struct oracle_process *process, const struct o
 								  uint64_t cap);
 /* Whether one message may be too small for it. */
 bool oracle_too_large(const struct oracle_bundle *args, const struct oracle_value *on_error);
+/* The tracked children in a value, or in a bundle, each once: oracle_walk_value(), then _bundle()
+ * or none, and oracle_walk_next() until it is NULL. */
+struct oracle_walk {
+	struct oracle_value *left;
+	uint64_t number;
+};
+void oracle_walk_begin(struct oracle *o, struct oracle_walk *walk);
+void oracle_walk_value(struct oracle_walk *walk, struct oracle_value *value);    /* NULL: nothing */
+void oracle_walk_bundle(struct oracle_walk *walk, struct oracle_bundle *bundle); /* NULL: nothing */
+struct oracle_thing *oracle_walk_next(struct oracle_walk *walk);
+/* All that a value holds was at these nodes. */
+void oracle_was_at(struct oracle *o, struct oracle_value *value, uint64_t nodes);
 
 /* ------------------------------------------------------------------ oracle_space.c */
 
@@ -405,8 +423,11 @@ void oracle_things_session_end(struct oracle *o, uint32_t owner, uint32_t peer,
 void oracle_things_process_end(struct oracle *o, struct oracle_process *process,
 							   enum oracle_life here);
 bool oracle_uncertain(const struct oracle_process *process, const struct oracle_value *value);
-/* Bits of what a tracked child, anywhere in it, may be refused with at a node. */
-uint32_t oracle_tracked_may(const struct oracle *o, uint32_t node);
+/* Whether a node may have lost a tracked child of another. */
+bool oracle_lost(const struct oracle *o, uint32_t node, const struct oracle_thing *thing);
+/* Bits of what a tracked child, anywhere in it, may be refused with at a node. NULL: nothing. */
+uint32_t oracle_tracked_may(struct oracle *o, uint32_t node, const struct oracle_value *value);
+uint32_t oracle_thing_may(const struct oracle *o, uint32_t node, const struct oracle_thing *thing);
 /* Bits of the statuses that a use by node may end with because of the object's state. */
 uint32_t oracle_use(const struct oracle *o, uint32_t node, const struct oracle_thing *thing);
 uint32_t oracle_session_to(const struct oracle *o, uint32_t node, const struct oracle_thing *thing);
@@ -421,13 +442,16 @@ void oracle_made_after(struct oracle_made *then, struct oracle_copying *copying)
 void oracle_made_refused(struct oracle *o,
 						 struct oracle_made *made); /* it was not made after all */
 void oracle_failed(struct oracle *o, const struct oracle_open *open, fos_status status);
+/* Bits of what a tracked child, anywhere in it, may be refused with where it is sent from. */
+uint32_t oracle_sending_may(struct oracle *o, uint32_t node, const struct oracle_thing *target,
+							struct oracle_bundle *args, struct oracle_value *on_error);
 /* Exceptions in its name that may wait, which take room of its quota. */
 struct oracle_notices {
 	uint32_t count, finishing; /* all; those of deliveries that it failed */
 	uint64_t weight;
 };
 struct oracle_notices oracle_notices(const struct oracle *o, const struct oracle_process *process);
-bool oracle_excused(const struct oracle *o, const struct oracle_made *made);
+bool oracle_excused(struct oracle *o, const struct oracle_made *made);
 void oracle_delivered(struct oracle *o, uint32_t node, const struct core_output *out);
 void oracle_forget_old(struct oracle *o);
 
@@ -443,7 +467,7 @@ void oracle_copy_number(struct oracle *o, struct oracle_call *call);
 bool oracle_landed(const struct oracle_copying *copying);
 bool oracle_left(const struct oracle_copying *copying); /* its source is free */
 void oracle_copies_forget(struct oracle *o, uint32_t node);
-uint32_t oracle_copy_may(const struct oracle *o, const struct oracle_copying *copying);
+uint32_t oracle_copy_may(struct oracle *o, const struct oracle_copying *copying);
 void oracle_copy_told(struct oracle *o, struct oracle_copying *copying);
 void oracle_copies_node_end(struct oracle *o, uint32_t node);
 

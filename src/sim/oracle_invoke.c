@@ -58,6 +58,18 @@ static void aim(struct oracle_thing *thing, const struct oracle_bundle *args)
 	thing->large |= args != NULL && (args->cap_count > ONCE_SLOTS || args->weight > ONCE_BYTES);
 }
 
+static void note_way(struct oracle *o, const struct oracle_made *made)
+{
+	uint64_t nodes = (uint64_t)1 << made->source_node | (uint64_t)1 << made->target->node;
+	struct oracle_walk walk;
+	struct oracle_thing *thing;
+	oracle_walk_begin(o, &walk);
+	oracle_walk_bundle(&walk, made->args);
+	oracle_walk_value(&walk, made->on_error);
+	while ((thing = oracle_walk_next(&walk)) != NULL)
+		thing->nodes |= nodes;
+}
+
 struct oracle_made *oracle_made_new(struct oracle *o, enum oracle_made_kind kind,
 									struct oracle_process *source, uint32_t channel,
 									struct oracle_thing *target, struct oracle_bundle *args,
@@ -83,6 +95,7 @@ struct oracle_made *oracle_made_new(struct oracle *o, enum oracle_made_kind kind
 	for (unsigned i = 0; i < BASE_COUNT(links); i++)
 		list_init(links[i]);
 	aim(target, args);
+	note_way(o, made);
 	if (on_error != NULL) {
 		const struct oracle_thing *error = on_error->object;
 		aim(on_error->object, on_error->bundle);
@@ -235,7 +248,7 @@ static bool expired(const struct oracle *o, const struct oracle_made *made)
 			made->end <= made->time + o->config.core.heartbeat);
 }
 
-static bool unreachable(const struct oracle *o, const struct oracle_made *made)
+static bool unreachable(struct oracle *o, const struct oracle_made *made)
 {
 	uint32_t from = made->source_node, to = made->target->node;
 	const struct oracle_copying *copy = made->after;
@@ -259,18 +272,33 @@ static bool limited(const struct oracle *o, const struct oracle_made *made)
 		   made->source->tight_moment >= made->moment;
 }
 
-/* A tracked child in it that its holder's node has lost. */
-static bool lost_tracked(const struct oracle *o, const struct oracle_made *made)
+uint32_t oracle_sending_may(struct oracle *o, uint32_t node, const struct oracle_thing *target,
+							struct oracle_bundle *args, struct oracle_value *on_error)
 {
-	bool tracked = made->target->tracked || (made->args != NULL && made->args->tracked) ||
-				   (made->on_error != NULL && made->on_error->tracked);
-	return tracked && oracle_tracked_may(o, made->source_node) != 0;
+	uint32_t may = oracle_thing_may(o, node, target);
+	struct oracle_walk walk;
+	const struct oracle_thing *thing;
+	oracle_walk_begin(o, &walk);
+	oracle_walk_bundle(&walk, args);
+	oracle_walk_value(&walk, on_error);
+	while ((thing = oracle_walk_next(&walk)) != NULL)
+		may |= oracle_thing_may(o, node, thing);
+	return may;
 }
 
-bool oracle_excused(const struct oracle *o, const struct oracle_made *made)
+/* A tracked child in it is refused, by one of those who had to send it on. */
+static uint32_t tracked_may(struct oracle *o, const struct oracle_made *made)
+{
+	uint32_t may = 0;
+	for (uint32_t i = 0; i + 1 < made->way_count; i++)
+		may |= oracle_sending_may(o, made->way[i], made->target, made->args, made->on_error);
+	return may;
+}
+
+bool oracle_excused(struct oracle *o, const struct oracle_made *made)
 {
 	return made->perhaps || oracle_life(o, made->target) != ORACLE_LIVE || expired(o, made) ||
-		   unreachable(o, made) || limited(o, made) || lost_tracked(o, made);
+		   unreachable(o, made) || limited(o, made) || tracked_may(o, made) != 0;
 }
 
 /* ------------------------------------------------------------------ a delivery */
@@ -324,7 +352,7 @@ static bool shows(const struct arrival *arrival, const struct oracle_bundle *arg
 	for (unsigned i = 0; i < args->cap_count; i++) {
 		const struct oracle_value *value = args->caps[i].value;
 		/* A tracked child whose owner is out of reach may be dropped as it comes. */
-		bool dropped = arrival->view.caps[i] == 0 && value->object->tracked;
+		bool dropped = arrival->view.caps[i] == 0 && oracle_uncertain(arrival->process, value);
 		if (arrival->view.caps[i] != value->hash && !dropped)
 			return false;
 	}
@@ -494,16 +522,15 @@ static void deliver_plain(struct oracle *o, const struct arrival *arrival)
 /* ------------------------------------------------------------------ exceptions */
 
 /* Bits of the statuses by which a Controller may tell that it could not go on with it. */
-static uint32_t explained(const struct oracle *o, const struct oracle_made *made)
+static uint32_t explained(struct oracle *o, const struct oracle_made *made)
 {
 	uint32_t may = 0;
 	if (oracle_life(o, made->target) != ORACLE_LIVE)
 		may |= oracle_epoch_over(o, made->target) ? ORACLE_MAY(STALE) | ORACLE_MAY(REVOKED)
 												  : ORACLE_MAY(REVOKED);
-	if (unreachable(o, made) || lost_tracked(o, made))
+	if (unreachable(o, made))
 		may |= ORACLE_MAY(PEER_LOST) | ORACLE_MAY(OUTCOME_UNKNOWN) | ORACLE_MAY(STALE);
-	if (lost_tracked(o, made))
-		may |= ORACLE_MAY(REVOKED);
+	may |= tracked_may(o, made);
 	if (expired(o, made))
 		may |= ORACLE_MAY(BUSY);
 	if (limited(o, made) || oracle_too_large(made->args, made->on_error))
@@ -527,7 +554,7 @@ static bool tells_through(const struct arrival *arrival, const struct oracle_mad
 }
 
 /* Whether it may be told of by this exception header, if it was not before. */
-static bool may_tell(const struct oracle *o, const struct oracle_made *made, uint32_t status,
+static bool may_tell(struct oracle *o, const struct oracle_made *made, uint32_t status,
 					 uint32_t node, uint32_t process)
 {
 	if (made->kind == ORACLE_FAILED)
@@ -574,7 +601,7 @@ static struct oracle_made *instead(struct oracle *o, const struct arrival *arriv
 	return NULL;
 }
 
-static bool is_meant(const struct oracle *o, const struct arrival *arrival,
+static bool is_meant(struct oracle *o, const struct arrival *arrival,
 					 const struct oracle_made *made, uint64_t hash)
 {
 	const struct wire_exception *head = arrival->exception;

@@ -44,6 +44,21 @@ static void note_tight(struct oracle *o, struct oracle_process *process)
 		process->tight_moment = o->moment;
 }
 
+/* Whoever is not its maker and has it in a slot, if only bound, holds it. */
+static void note_held(struct oracle *o, const struct oracle_process *process,
+					  struct oracle_value *value)
+{
+	struct oracle_walk walk;
+	struct oracle_thing *thing;
+	oracle_walk_begin(o, &walk);
+	oracle_walk_value(&walk, value);
+	while ((thing = oracle_walk_next(&walk)) != NULL) {
+		thing->nodes |= (uint64_t)1 << process->node;
+		thing->armed |= thing->maker != process;
+		thing->delegated |= thing->maker != process;
+	}
+}
+
 bool oracle_slot_add(struct oracle *o, struct oracle_process *process, uint64_t cap,
 					 struct oracle_value *value, bool borrowed)
 {
@@ -62,8 +77,7 @@ bool oracle_slot_add(struct oracle *o, struct oracle_process *process, uint64_t 
 		.cap = cap, .value = oracle_hold(value), .borrowed = borrowed, .time = o->now};
 	process->slots++;
 	process->weight += value->weight;
-	if (value->object->tracked && value->object->maker != process)
-		value->object->armed = true;
+	note_held(o, process, value);
 	note_tight(o, process);
 	return true;
 }

@@ -211,22 +211,39 @@ uint32_t oracle_use(const struct oracle *o, uint32_t node, const struct oracle_t
  * slots are closed, and stay so when it comes again while anything of it is left there. Of what is
  * dead it may know that, and keep the slots. */
 
-bool oracle_uncertain(const struct oracle_process *process, const struct oracle_value *value)
+bool oracle_lost(const struct oracle *o, uint32_t node, const struct oracle_thing *thing)
 {
-	const struct oracle_thing *thing = value->object;
-	const struct oracle *o = process->oracle;
-	return thing->tracked && thing->node != process->node &&
-		   (oracle_trouble(o, process->node, thing->node, thing->moment) ||
-			o->sessions[process->node][thing->node].epoch != thing->epoch);
+	return thing->tracked && thing->node != node &&
+		   (oracle_trouble(o, node, thing->node, thing->moment) ||
+			o->sessions[node][thing->node].epoch != thing->epoch);
 }
 
-uint32_t oracle_tracked_may(const struct oracle *o, uint32_t node)
+bool oracle_uncertain(const struct oracle_process *process, const struct oracle_value *value)
+{
+	return oracle_lost(process->oracle, process->node, value->object);
+}
+
+/* What its holder's Controller has lost it refuses; so does its maker's, when it has seen that
+ * nobody else holds it. */
+uint32_t oracle_thing_may(const struct oracle *o, uint32_t node, const struct oracle_thing *thing)
 {
 	uint32_t may = 0;
-	(void)node;
-	if (o->ends > 0)
+	if (oracle_lost(o, node, thing))
 		may |= ORACLE_MAY(PEER_LOST) | ORACLE_MAY(STALE);
-	/* Its maker's Controller may have seen that nobody holds it. */
-	may |= ORACLE_MAY(REVOKED);
+	if (thing->tracked && thing->maker->node == node &&
+		(thing->delegates > 0 || oracle_life(o, thing) != ORACLE_LIVE))
+		may |= ORACLE_MAY(REVOKED);
+	return may;
+}
+
+uint32_t oracle_tracked_may(struct oracle *o, uint32_t node, const struct oracle_value *value)
+{
+	uint32_t may = 0;
+	struct oracle_walk walk;
+	const struct oracle_thing *thing;
+	oracle_walk_begin(o, &walk);
+	oracle_walk_value(&walk, (struct oracle_value *)(uintptr_t)value);
+	while ((thing = oracle_walk_next(&walk)) != NULL)
+		may |= oracle_thing_may(o, node, thing);
 	return may;
 }

@@ -390,6 +390,56 @@ void oracle_built_release(struct oracle *o, struct oracle_built *built)
 	built->count = 0;
 }
 
+/* ------------------------------------------------------------------ tracked children in values */
+
+void oracle_walk_begin(struct oracle *o, struct oracle_walk *walk)
+{
+	*walk = (struct oracle_walk){.number = ++o->walks};
+}
+
+void oracle_walk_value(struct oracle_walk *walk, struct oracle_value *value)
+{
+	if (value == NULL || !value->tracked || value->walk == walk->number)
+		return;
+	value->walk = walk->number;
+	value->next = walk->left;
+	walk->left = value;
+}
+
+void oracle_walk_bundle(struct oracle_walk *walk, struct oracle_bundle *bundle)
+{
+	if (bundle == NULL || !bundle->tracked)
+		return;
+	for (unsigned i = 0; i < bundle->cap_count; i++)
+		oracle_walk_value(walk, bundle->caps[i].value);
+	oracle_walk_value(walk, bundle->on_error);
+}
+
+struct oracle_thing *oracle_walk_next(struct oracle_walk *walk)
+{
+	while (walk->left != NULL) {
+		struct oracle_value *value = walk->left;
+		struct oracle_thing *thing = value->object;
+		walk->left = value->next;
+		oracle_walk_bundle(walk, value->bundle);
+		if (!thing->tracked || thing->walk == walk->number)
+			continue;
+		thing->walk = walk->number;
+		return thing;
+	}
+	return NULL;
+}
+
+void oracle_was_at(struct oracle *o, struct oracle_value *value, uint64_t nodes)
+{
+	struct oracle_walk walk;
+	struct oracle_thing *thing;
+	oracle_walk_begin(o, &walk);
+	oracle_walk_value(&walk, value);
+	while ((thing = oracle_walk_next(&walk)) != NULL)
+		thing->nodes |= nodes;
+}
+
 bool oracle_too_large(const struct oracle_bundle *args, const struct oracle_value *on_error)
 {
 	uint64_t entries = 1, ranges = 0, bounds = 0, bytes = 0;
