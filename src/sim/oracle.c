@@ -380,8 +380,8 @@ static void channel_gone(struct oracle *o, struct oracle_process *process, uint3
 		if (call->channel != channel)
 			continue;
 		/* A child asked for on it will be made, and taken back. */
-		process->dead_afar +=
-			call->type == WIRE_CALL_TYPE_CAP_REVTREE || call->type == WIRE_CALL_TYPE_REQUEST_REFINE;
+		if (call->type == WIRE_CALL_TYPE_CAP_REVTREE || call->type == WIRE_CALL_TYPE_REQUEST_REFINE)
+			oracle_dead_afar(o, process);
 		if (call->type == WIRE_CALL_TYPE_MONITOR_DELEGATE && call->waits)
 			oracle_perhaps_fired(o, call->object);
 		oracle_call_end(o, call);

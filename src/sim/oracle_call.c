@@ -685,17 +685,44 @@ void oracle_calls_settle(struct oracle *o)
 
 /* What may be charged to it now: also children afar that are asked for, and those that died and of
  * which its Controller may not have heard. */
-static uint32_t charged_objects(const struct oracle_process *process)
+static uint32_t asked_children(const struct oracle_process *process)
 {
-	uint32_t count = process->dead_afar + process->remained;
-	for (const struct list *at = process->things.next; at != &process->things; at = at->next)
-		count++;
+	uint32_t count = 0;
 	for (const struct list *at = process->calls.next; at != &process->calls; at = at->next) {
 		const struct oracle_call *call = BASE_CONTAINER(at, struct oracle_call, of_process);
 		count +=
 			call->type == WIRE_CALL_TYPE_CAP_REVTREE || call->type == WIRE_CALL_TYPE_REQUEST_REFINE;
 	}
 	return count;
+}
+
+static uint32_t charged_objects(const struct oracle *o, const struct oracle_process *process)
+{
+	uint32_t count = process->remained + asked_children(process);
+	if (!oracle_told_afar(o, process))
+		count += process->dead_afar;
+	for (const struct list *at = process->things.next; at != &process->things; at = at->next)
+		count++;
+	return count;
+}
+
+/* What all of a node's Processes may have made at an owner, which bounds it: those that it is asked
+ * for, and those that are dead and may not be told of yet, included. */
+static bool most_children(const struct oracle *o, uint32_t node, uint32_t owner)
+{
+	uint32_t count = 0;
+	for (const struct list *at = o->all.next; at != &o->all; at = at->next) {
+		const struct oracle_process *process = BASE_CONTAINER(at, struct oracle_process, all);
+		if (process->node == node)
+			count +=
+				asked_children(process) + (oracle_told_afar(o, process) ? 0 : process->dead_afar);
+	}
+	const struct list *things = &o->nodes[owner].things;
+	for (const struct list *at = things->next; at != things; at = at->next) {
+		const struct oracle_thing *thing = BASE_CONTAINER(at, struct oracle_thing, of_node);
+		count += thing->parent != NULL && thing->maker->node == node;
+	}
+	return count >= o->config.core.limits.objects;
 }
 
 /* A call with a `then` ends before its copy, whose end only its Controller knows; that none stays
@@ -735,17 +762,18 @@ static bool quota_explained(struct oracle *o, const struct oracle_call *call)
 		return true;
 	switch (call->type) {
 	case WIRE_CALL_TYPE_MEMORY_CREATE:
-		return charged_objects(process) >= limits->objects;
+		return charged_objects(o, process) >= limits->objects;
 	case WIRE_CALL_TYPE_REQUEST_CREATE:
-		return charged_objects(process) >= limits->objects ||
+		return charged_objects(o, process) >= limits->objects ||
 			   (call->fresh->is_once &&
 				(process->once_living + process->once_open >= limits->once ||
 				 !oracle_fits(o, process, 1 + ONCE_SLOTS, weight + ONCE_BYTES)));
 	case WIRE_CALL_TYPE_CAP_REVTREE:
 	case WIRE_CALL_TYPE_REQUEST_REFINE:
-		return call->object != NULL &&
-			   (charged_objects(process) >= limits->objects ||
-				call->object->node != process->node || oracle_pressed(o, call->object->node));
+		return call->object != NULL && (charged_objects(o, process) >= limits->objects ||
+										oracle_pressed(o, call->object->node) ||
+										(call->object->node != process->node &&
+										 most_children(o, process->node, call->object->node)));
 	case WIRE_CALL_TYPE_REQUEST_INVOKE:
 	case WIRE_CALL_TYPE_CONTINUE:
 		if (most_parked(o, process))

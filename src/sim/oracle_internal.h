@@ -217,7 +217,8 @@ struct oracle_process {
 	uint32_t slots, objects, deliveries, once_living, once_open, monitors, revokings;
 	uint32_t asking;
 	uint32_t remained;  /* objects of which a closed channel left deliveries: charged as objects */
-	uint32_t dead_afar; /* children that it made at other owners and that are dead */
+	uint32_t dead_afar; /* children at other owners whose deaths it may not have been told of */
+	uint64_t afar_time; /* of the last of them */
 	uint64_t weight;    /* bytes by value, an upper bound */
 	uint32_t waiting;
 	uint64_t channels; /* bits */
@@ -413,6 +414,8 @@ struct oracle_thing *oracle_child_new(struct oracle *o, struct oracle_thing *par
 enum oracle_life oracle_life(const struct oracle *o, const struct oracle_thing *thing);
 bool oracle_epoch_over(const struct oracle *o, const struct oracle_thing *thing);
 unsigned oracle_why(const struct oracle_thing *thing); /* bits, of its ancestors too */
+void oracle_dead_afar(struct oracle *o, struct oracle_process *process);             /* one more */
+bool oracle_told_afar(const struct oracle *o, const struct oracle_process *process); /* of all */
 void oracle_kill(struct oracle *o, struct oracle_thing *thing, enum oracle_life life, unsigned why);
 /* A monitor_delegate of it ends without a word whether it had fired. */
 void oracle_perhaps_fired(struct oracle *o, struct oracle_thing *thing);

@@ -122,15 +122,29 @@ unsigned oracle_why(const struct oracle_thing *thing)
 	return why;
 }
 
+/* It is told at once, if nothing is slow. */
+bool oracle_told_afar(const struct oracle *o, const struct oracle_process *process)
+{
+	return o->disturbances == 0 &&
+		   BASE_MAX(process->afar_time, o->calm) + o->config.core.failure_timeout < o->now;
+}
+
+void oracle_dead_afar(struct oracle *o, struct oracle_process *process)
+{
+	if (oracle_told_afar(o, process))
+		process->dead_afar = 0;
+	process->dead_afar++;
+	process->afar_time = o->now;
+}
+
 void oracle_kill(struct oracle *o, struct oracle_thing *thing, enum oracle_life life, unsigned why)
 {
-	(void)o;
 	thing->why |= why;
 	thing->life = BASE_MAX(thing->life, life);
 	if (thing->life != ORACLE_DEAD)
 		return;
 	if (!list_empty(&thing->of_maker) && thing->maker->node != thing->node)
-		thing->maker->dead_afar++;
+		oracle_dead_afar(o, thing->maker);
 	list_remove(&thing->of_node);
 	list_remove(&thing->of_maker);
 	if (!list_empty(&thing->once)) {
