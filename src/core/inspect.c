@@ -197,6 +197,38 @@ static void walk_lendings(const struct core *core, const struct core_visitor *vi
 	}
 }
 
+static struct core_view_tracked view_tracked(const struct tracked *tracked)
+{
+	return (struct core_view_tracked){.ref = view_ref(&tracked->ref),
+									  .refs = tracked->refs - tracked->own,
+									  .uses = tracked->uses,
+									  .in_transit = tracked->in_transit,
+									  .debts = length_of(&tracked->debts),
+									  .registered = tracked->state == TRACKED_REGISTERED,
+									  .moves = tracked->state != TRACKED_REGISTERED &&
+											   tracked->state != TRACKED_IDLE,
+									  .lost = tracked->lost,
+									  .over = tracked->over};
+}
+
+static void walk_tracked(const struct core *core, const struct core_visitor *visitor, void *context)
+{
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		const struct list *bucket = &core->tracked.buckets[i];
+		for (const struct list *at = bucket->next; at != bucket; at = at->next) {
+			const struct tracked *tracked = BASE_CONTAINER(at, struct tracked, hash);
+			struct core_view_tracked view = view_tracked(tracked);
+			if (visitor->tracked != NULL)
+				visitor->tracked(context, &view);
+			const struct list *holders = &tracked->holders;
+			for (const struct list *of = holders->next; of != holders && visitor->holder != NULL;
+				 of = of->next)
+				visitor->holder(context, &view.ref,
+								BASE_CONTAINER(of, struct holder, of_tracked)->session->node);
+		}
+	}
+}
+
 void core_inspect(const struct core *core, const struct core_visitor *visitor, void *context)
 {
 	for (uint32_t i = 0; visitor->object != NULL && i < core->objects.used; i++) {
@@ -212,6 +244,8 @@ void core_inspect(const struct core *core, const struct core_visitor *visitor, v
 		walk_sessions(core, visitor, context);
 	if (visitor->lending != NULL)
 		walk_lendings(core, visitor, context);
+	if (visitor->tracked != NULL || visitor->holder != NULL)
+		walk_tracked(core, visitor, context);
 	for (uint32_t i = 0; visitor->transfer != NULL && i < core->outgoing.used; i++) {
 		const struct table_entry *entry = core_table_at(&core->outgoing, i);
 		if (entry == NULL)

@@ -61,6 +61,16 @@ struct core_view_lending { /* a child that a Process of this node made at anothe
 	uint32_t process;
 };
 
+struct core_view_tracked { /* what a Controller knows of a tracked child */
+	struct core_view_ref ref;
+	uint32_t refs, uses; /* by others than its maker's plain slots; by what goes through it */
+	uint32_t in_transit; /* sent, not confirmed */
+	uint32_t debts;      /* senders that wait for a confirmation from here */
+	bool registered;     /* with its owner */
+	bool moves;          /* HOLD or RELEASE is still to be sent or answered */
+	bool lost, over;     /* its owner was lost; it is dead */
+};
+
 /* What a Process is charged with, counted anew from the tables. */
 struct core_view_process {
 	uint32_t objects, slots, deliveries, copies, monitors, revokings;
@@ -76,6 +86,9 @@ struct core_visitor {
 	void (*session)(void *context, const struct core_view_session *session);
 	void (*lending)(void *context, const struct core_view_lending *lending);
 	void (*transfer)(void *context, uint64_t token, const struct core_view_transfer *transfer);
+	void (*tracked)(void *context, const struct core_view_tracked *tracked);
+	/* At the owner: a Controller that is registered as a holder. */
+	void (*holder)(void *context, const struct core_view_ref *ref, uint32_t node);
 };
 void core_inspect(const struct core *core, const struct core_visitor *visitor, void *context);
 

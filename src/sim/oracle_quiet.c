@@ -202,10 +202,69 @@ static uint32_t lost_slots(struct oracle *o, uint32_t node, const struct core *c
 	return count;
 }
 
+/* ------------------------------------------------------------------ holders of tracked children
+ *
+ * A node that holds one, in slots, bound in them, or by living children below it, is registered
+ * with its owner, unless it has lost that, or is the maker's. */
+
+static void hold(struct oracle *o, struct oracle_value *value, uint32_t node)
+{
+	struct oracle_walk walk;
+	struct oracle_thing *thing;
+	oracle_walk_begin(o, &walk);
+	oracle_walk_value(&walk, value);
+	while ((thing = oracle_walk_next(&walk)) != NULL)
+		thing->holding |= (uint64_t)1 << node;
+}
+
+static void gather_holders(struct oracle *o)
+{
+	for (uint32_t node = 0; node < ORACLE_NODES; node++) {
+		struct list *all = &o->nodes[node].things;
+		for (struct list *at = all->next; at != all; at = at->next) {
+			const struct oracle_thing *thing = BASE_CONTAINER(at, struct oracle_thing, of_node);
+			if (thing->parent != NULL && thing->parent->tracked &&
+				oracle_life(o, thing) == ORACLE_LIVE)
+				thing->parent->holding |= (uint64_t)1 << thing->maker->node;
+		}
+	}
+	for (struct list *at = o->all.next; at != &o->all; at = at->next) {
+		struct oracle_process *process = BASE_CONTAINER(at, struct oracle_process, all);
+		for (uint32_t i = 0; process->alive && i < process->cell_room; i++)
+			hold(o, process->cells[i].value, process->node);
+	}
+}
+
+static void see_holder(void *context, const struct core_view_ref *ref, uint32_t node)
+{
+	struct comparison *comparison = context;
+	struct oracle *o = comparison->o;
+	struct oracle_thing *thing =
+		oracle_thing_find(o, ref->node, ref->epoch, ref->index, ref->serial);
+	if (thing == NULL || !(thing->holding >> node & 1))
+		oracle_violate(o, "node %u counts as a holder of child %u serial %llu, which it has not",
+					   node, ref->index, (unsigned long long)ref->serial);
+	else
+		thing->holding &= ~((uint64_t)1 << node);
+}
+
+/* After all that are registered are taken out. */
+static void check_unregistered(struct oracle *o, const struct oracle_thing *thing)
+{
+	for (uint32_t node = 0; node < ORACLE_NODES; node++) {
+		if (!(thing->holding >> node & 1) || node == thing->node || node == thing->maker->node ||
+			oracle_life(o, thing) != ORACLE_LIVE || oracle_lost(o, node, thing))
+			continue;
+		oracle_violate(o, "node %u holds child %u serial %llu of %s and is not registered", node,
+					   thing->index, (unsigned long long)thing->serial, oracle_name(thing->maker));
+	}
+}
+
 static void compare_node(struct oracle *o, uint32_t node)
 {
 	const struct core *core = o->config.core_of(o->config.context, node);
-	const struct core_visitor visitor = {.object = see_object, .slot = see_slot};
+	const struct core_visitor visitor = {
+		.object = see_object, .slot = see_slot, .holder = see_holder};
 	struct comparison comparison = {.o = o, .node = node};
 	uint32_t slots = 0;
 	o->node = node;
@@ -216,6 +275,7 @@ static void compare_node(struct oracle *o, uint32_t node)
 		if (thing->seen != o->moment && oracle_life(o, thing) == ORACLE_LIVE)
 			oracle_violate(o, "the table lacks object %u serial %llu of %s", thing->index,
 						   (unsigned long long)thing->serial, oracle_name(thing->process));
+		check_unregistered(o, thing);
 	}
 	for (struct list *at = o->all.next; at != &o->all; at = at->next) {
 		const struct oracle_process *process = BASE_CONTAINER(at, struct oracle_process, all);
@@ -236,6 +296,7 @@ static void compare_node(struct oracle *o, uint32_t node)
 void oracle_tables(struct oracle *o)
 {
 	o->moment++;
+	gather_holders(o);
 	for (uint32_t node = 0; node < ORACLE_NODES; node++) {
 		if (o->nodes[node].up)
 			compare_node(o, node);

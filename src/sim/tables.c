@@ -19,6 +19,7 @@ struct look {
 	struct node *node;
 	struct core_view_session sessions[NODES_MAX][NODES_MAX];
 	struct pairings children, lendings;
+	struct pairings holders, holdings; /* of tracked children: by their owners, by themselves */
 };
 
 uint64_t tables_key(const struct core_view_ref *ref)
@@ -60,6 +61,34 @@ static void see_lending(void *context, const struct core_view_lending *lending)
 		(struct pairing){tables_key(&lending->ref), look->node->number, lending->process});
 }
 
+static uint64_t holding_key(const struct core_view_ref *ref, uint32_t node)
+{
+	return base_mix64(tables_key(ref) + node);
+}
+
+static void see_tracked(void *context, const struct core_view_tracked *tracked)
+{
+	struct look *look = context;
+	uint32_t node = look->node->number;
+	if (tracked->moves || tracked->in_transit + tracked->debts + tracked->uses > 0)
+		sim_violation(look->world,
+					  "node %u is not at rest with a tracked child of node %u: %u uses, %u in "
+					  "transit, %u debts%s",
+					  node, tracked->ref.node, tracked->uses, tracked->in_transit, tracked->debts,
+					  tracked->moves ? ", a registration under way" : "");
+	if (tracked->registered && !tracked->over)
+		add(&look->holdings, (struct pairing){holding_key(&tracked->ref, node), node, 0});
+	if (tracked->registered && tracked->refs == 0)
+		sim_violation(look->world, "node %u is registered with node %u for what it does not hold",
+					  node, tracked->ref.node);
+}
+
+static void see_holder(void *context, const struct core_view_ref *ref, uint32_t node)
+{
+	struct look *look = context;
+	add(&look->holders, (struct pairing){holding_key(ref, node), node, 0});
+}
+
 /* ------------------------------------------------------------------ sessions */
 
 static void check_session(struct look *look, uint32_t a, uint32_t b)
@@ -93,13 +122,17 @@ static int by_key(const void *a, const void *b)
 	return 0;
 }
 
+static void sort(struct pairings *pairings)
+{
+	if (pairings->count > 0)
+		qsort(pairings->all, pairings->count, sizeof *pairings->all, by_key);
+}
+
 static void check_children(struct look *look)
 {
 	struct pairings *children = &look->children, *lendings = &look->lendings;
-	if (children->count > 0)
-		qsort(children->all, children->count, sizeof *children->all, by_key);
-	if (lendings->count > 0)
-		qsort(lendings->all, lendings->count, sizeof *lendings->all, by_key);
+	sort(children);
+	sort(lendings);
 	for (uint32_t i = 0, j = 0; i < children->count || j < lendings->count; i++, j++) {
 		const struct pairing *child = i < children->count ? &children->all[i] : NULL;
 		const struct pairing *lending = j < lendings->count ? &lendings->all[j] : NULL;
@@ -114,6 +147,25 @@ static void check_children(struct look *look)
 						  lending->process, lending->node);
 		if (child->node != lending->node || child->process != lending->process)
 			sim_violation(look->world, "a child's owner names another maker than its maker");
+	}
+}
+
+/* ------------------------------------------------------------------ holders of tracked children */
+
+/* Who thinks that it is registered is, but what is dead is forgotten by its owner first. */
+static void check_holders(struct look *look)
+{
+	struct pairings *holders = &look->holders, *holdings = &look->holdings;
+	sort(holders);
+	sort(holdings);
+	for (uint32_t i = 0, j = 0; i < holders->count; i++) {
+		const struct pairing *holder = &holders->all[i];
+		while (j < holdings->count && holdings->all[j].key < holder->key)
+			j++;
+		if (j == holdings->count || holdings->all[j].key != holder->key)
+			sim_violation(look->world,
+						  "a tracked child counts node %u as a holder, which does not know it",
+						  holder->node);
 	}
 }
 
@@ -146,8 +198,11 @@ static void check_charges(struct world *world, const struct process *process)
 
 void tables_check(struct world *world)
 {
-	static const struct core_visitor visitor = {
-		.object = see_object, .session = see_session, .lending = see_lending};
+	static const struct core_visitor visitor = {.object = see_object,
+												.session = see_session,
+												.lending = see_lending,
+												.tracked = see_tracked,
+												.holder = see_holder};
 	struct look *look = sim_alloc(sizeof *look);
 	look->world = world;
 	for (uint32_t i = 0; i < world->node_count; i++) {
@@ -161,6 +216,7 @@ void tables_check(struct world *world)
 		}
 	}
 	check_children(look);
+	check_holders(look);
 	for (uint32_t i = 0; i < world->player_count; i++) {
 		if (world->players[i].process != NULL)
 			check_charges(world, world->players[i].process);
