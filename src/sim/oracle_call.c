@@ -1140,39 +1140,33 @@ static void informed(struct oracle *o, struct oracle_call *call,
 
 /* ------------------------------------------------------------------ monitors' end */
 
-/* A capability that came while a session of its holder's node ended, or before the holder was
- * registered again, is one that the maker's Controller need not know of. */
-static bool is_known(const struct oracle *o, const struct oracle_process *holder,
-					 const struct oracle_thing *thing)
+/* A reference that was under way through a session that ended may not be known of to its owner, nor
+ * to the maker's Controller: only the sessions between nodes where it ever was count. */
+static bool is_known(const struct oracle *o, const struct oracle_thing *thing)
 {
-	for (uint32_t peer = 0; peer < ORACLE_NODES; peer++) {
-		if (peer != holder->node && o->nodes[peer].epoch != 0 &&
-			oracle_trouble(o, holder->node, peer, thing->moment))
-			return false;
+	uint64_t nodes = thing->nodes | (uint64_t)1 << thing->node | (uint64_t)1 << thing->maker->node;
+	for (uint32_t a = 0; nodes >> a != 0; a++) {
+		for (uint32_t b = 0; b < a; b++) {
+			if ((nodes >> a & 1) && (nodes >> b & 1) && oracle_trouble(o, a, b, thing->moment))
+				return false;
+		}
 	}
 	return true;
 }
 
-/* Who certainly holds a tracked child besides its maker, in a plain slot. Where the owner is not
- * the maker's node the child has fired when that asked to have it revoked: what its maker gave away
- * until the answer came is dead. */
-static const struct oracle_process *holder_of(const struct oracle *o,
-											  const struct oracle_thing *thing)
+/* Who certainly holds a tracked child: in a slot, if only bound, or by a living child below it; of
+ * its maker only what is bound counts. Where the owner is not the maker's node the child has fired
+ * when that asked to have it revoked: what its maker gave away until the answer came is dead. */
+static const struct oracle_process *holder_of(struct oracle *o, const struct oracle_thing *thing)
 {
-	bool here = thing->node == thing->maker->node;
-	uint64_t ago = here ? 0 : 2 * o->config.core.failure_timeout;
+	const struct core_config *core = &o->config.core;
+	uint64_t ago = 0;
+	if (thing->node != thing->maker->node)
+		ago = 2 * (o->disturbances > 0 ? core->failure_timeout : core->heartbeat);
 	uint64_t asked = o->now - BASE_MIN(o->now, ago);
-	for (const struct list *at = o->all.next; at != &o->all; at = at->next) {
-		const struct oracle_process *process = BASE_CONTAINER(at, struct oracle_process, all);
-		if (!process->alive || process == thing->maker || !is_known(o, process, thing))
-			continue;
-		for (uint32_t i = 0; i < process->cell_room; i++) {
-			const struct oracle_cell *cell = &process->cells[i];
-			if (cell->value != NULL && cell->value->object == thing && cell->time <= asked)
-				return process;
-		}
-	}
-	return NULL;
+	if (!is_known(o, thing))
+		return NULL;
+	return oracle_holder(o, thing, asked);
 }
 
 static bool about_to_fire(struct oracle *o, struct oracle_thing *thing)

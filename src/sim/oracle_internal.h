@@ -431,6 +431,10 @@ bool oracle_lost(const struct oracle *o, uint32_t node, const struct oracle_thin
 /* Bits of what a tracked child, anywhere in it, may be refused with at a node. NULL: nothing. */
 uint32_t oracle_tracked_may(struct oracle *o, uint32_t node, const struct oracle_value *value);
 uint32_t oracle_thing_may(const struct oracle *o, uint32_t node, const struct oracle_thing *thing);
+/* Who has held a tracked child since then, in a slot, if only bound, or by a living child below it;
+ * of its maker only what is bound counts. NULL: nobody. */
+const struct oracle_process *oracle_holder(struct oracle *o, const struct oracle_thing *thing,
+										   uint64_t since);
 /* Bits of the statuses that a use by node may end with because of the object's state. */
 uint32_t oracle_use(const struct oracle *o, uint32_t node, const struct oracle_thing *thing);
 uint32_t oracle_session_to(const struct oracle *o, uint32_t node, const struct oracle_thing *thing);

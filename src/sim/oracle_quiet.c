@@ -28,14 +28,27 @@ static void settle_things(struct oracle *o)
 	}
 }
 
+/* Who is to be told when nobody else holds a child, and nobody does, has been told. */
+static void check_unheld(struct oracle *o, const struct oracle_call *call)
+{
+	const struct oracle_thing *thing = call->object;
+	if (thing->delegated && oracle_holder(o, thing, o->now) == NULL)
+		oracle_violate(o, "monitor_delegate of %s never fired, and nobody holds %u:%u serial %llu",
+					   oracle_name(call->process), thing->node, thing->index,
+					   (unsigned long long)thing->serial);
+}
+
 static void check_calls(struct oracle *o, const struct oracle_process *process)
 {
 	for (const struct list *at = process->calls.next; at != &process->calls; at = at->next) {
 		const struct oracle_call *call = BASE_CONTAINER(at, struct oracle_call, of_process);
 		bool monitor = call->type == WIRE_CALL_TYPE_MONITOR_RECEIVE ||
 					   call->type == WIRE_CALL_TYPE_MONITOR_DELEGATE;
-		if (monitor && !call->cancelled && oracle_life(o, call->object) == ORACLE_LIVE)
+		if (monitor && !call->cancelled && oracle_life(o, call->object) == ORACLE_LIVE) {
+			if (call->type == WIRE_CALL_TYPE_MONITOR_DELEGATE)
+				check_unheld(o, call);
 			continue;
+		}
 		if (call->type == WIRE_CALL_TYPE_REGISTRY_GET && call->end > o->now)
 			continue;
 		oracle_violate(o, "%s of %s never ended", wire_call_name(call->type), oracle_name(process));

@@ -261,3 +261,38 @@ uint32_t oracle_tracked_may(struct oracle *o, uint32_t node, const struct oracle
 		may |= oracle_thing_may(o, node, thing);
 	return may;
 }
+
+static bool contains(struct oracle *o, struct oracle_value *value, const struct oracle_thing *thing)
+{
+	struct oracle_walk walk;
+	const struct oracle_thing *held;
+	oracle_walk_begin(o, &walk);
+	oracle_walk_value(&walk, value);
+	while ((held = oracle_walk_next(&walk)) != NULL) {
+		if (held == thing)
+			return true;
+	}
+	return false;
+}
+
+const struct oracle_process *oracle_holder(struct oracle *o, const struct oracle_thing *thing,
+										   uint64_t since)
+{
+	const struct list *things = &o->nodes[thing->node].things;
+	for (const struct list *at = things->next; at != things; at = at->next) {
+		const struct oracle_thing *below = BASE_CONTAINER(at, struct oracle_thing, of_node);
+		if (below->parent == thing && oracle_life(o, below) == ORACLE_LIVE)
+			return below->maker;
+	}
+	for (const struct list *at = o->all.next; at != &o->all; at = at->next) {
+		const struct oracle_process *process = BASE_CONTAINER(at, struct oracle_process, all);
+		for (uint32_t i = 0; process->alive && i < process->cell_room; i++) {
+			const struct oracle_cell *cell = &process->cells[i];
+			bool plain = cell->value != NULL && cell->value->object == thing;
+			if (cell->value != NULL && cell->time <= since && !(plain && process == thing->maker) &&
+				contains(o, cell->value, thing))
+				return process;
+		}
+	}
+	return NULL;
+}
