@@ -226,7 +226,8 @@ void core_delivery_finish(struct core *core, struct delivery *delivery, fos_stat
 		if (process->account.finishing + process->usage.deliveries + process->reserved + 1 >=
 			core->config.limits.parked)
 			core_process_wake(core, process);
-		core_channel_wake(core, channel);
+		if (!PLANTED(wake_lost))
+			core_channel_wake(core, channel);
 	}
 	core_free(core, delivery, delivery_size(delivery->cap_count));
 	object->deliveries--;

@@ -204,7 +204,7 @@ void core_object_disown(struct object *object)
 {
 	list_remove(&object->of_maker);
 	if (object->session != NULL && !object->dead)
-		object->session->child_count--;
+		object->session->child_count -= !PLANTED(refund_child);
 	object->session = NULL;
 	object->notice = false;
 }
@@ -217,7 +217,7 @@ static void mark(struct core *core, struct object *object)
 		object->charged->usage.objects -= !PLANTED(refund_object);
 		object->charged = NULL;
 	} else if (object->session != NULL) {
-		object->session->child_count--;
+		object->session->child_count -= !PLANTED(refund_child);
 		object->notice = true;
 		list_push(&object->session->gone, &object->of_maker);
 		core_session_dirty(core, object->session);

@@ -34,7 +34,13 @@
 	X(monitor_never, "G13", "watch.c", "a death fires no monitor")                                 \
 	X(release_early, "G13 G18", "tracked.c", "RELEASE is sent before HOLD is confirmed")           \
 	X(passed_early, "G13", "tracked.c", "PASSED is sent before the registration")                  \
+	X(release_never, "G13 G18", "tracked.c", "a holder never says that it let go")                 \
+	X(none_lost, "G13", "tracked.c", "the maker is not told that no other node holds its child")   \
+	X(held_lost, "G13 G18", "tracked.c", "HELD is answered without a registration")                \
+	X(lose_all, "G18", "tracked.c", "a session's end loses the tracked children of all owners")    \
 	X(revoke_hangs, "G14", "revoke.c", "a revoke whose session ended is forgotten")                \
+	X(refund_child, "G9", "object.c", "a dead child of a peer's Process stays charged")            \
+	X(wake_lost, "G15", "delivery.c", "the end of a delivery makes room for nobody")               \
 	X(credit_lost, "G15 G18", "session.c", "credits of invocations are not returned")              \
 	X(room_lost, "G15", "inbox.c", "the sender of a parked invocation hears of no room")           \
 	X(dead_peer, "G16", "session.c", "a peer that does not answer is never given up")              \

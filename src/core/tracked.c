@@ -385,7 +385,7 @@ static void look_as_holder(struct core *core, struct tracked *tracked)
 		break;
 	case TRACKED_REGISTERED:
 		pay(core, tracked, tracked->number);
-		if (needed)
+		if (needed || PLANTED(release_never))
 			break;
 		CORE_COVER(core, release_queue);
 		enqueue(core, tracked, TRACKED_RELEASE_QUEUED);
@@ -504,6 +504,8 @@ static fos_status register_holder(struct core *core, struct session *session,
 {
 	if (tracked == NULL)
 		return FOS_REVOKED;
+	if (PLANTED(held_lost))
+		return FOS_OK;
 	struct holder *holder = core_alloc(core, sizeof *holder);
 	if (holder == NULL)
 		return FOS_QUOTA;
@@ -553,7 +555,7 @@ static void tell_maker(struct core *core, struct tracked *tracked)
 	struct core_ref node = {.node = maker->node, .epoch = maker->epoch};
 	struct session *session;
 	tracked->told = tracked->registrations;
-	if (core_session_to(core, &node, &session) != FOS_OK)
+	if (core_session_to(core, &node, &session) != FOS_OK || PLANTED(none_lost))
 		return;
 	struct wire_message_none *message =
 		core_session_send(core, session, WIRE_MESSAGE_TYPE_NONE, sizeof *message);
@@ -704,6 +706,18 @@ void core_tracked_lent_end(struct core *core, const struct core_ref *ref, enum f
 		end(core, tracked, gone);
 }
 
+static void lose_all_of(struct core *core, struct session *owner)
+{
+	if (!list_empty(&owner->tracked))
+		core_spaces_sweep(core);
+	struct tracked *tracked;
+	while ((tracked = LIST_FIRST(&owner->tracked, struct tracked, of_owner)) != NULL) {
+		list_remove(&tracked->of_owner);
+		tracked->owner = NULL;
+		lose(tracked);
+	}
+}
+
 void core_tracked_session_end(struct core *core, struct session *session)
 {
 	struct holder *holder;
@@ -714,12 +728,8 @@ void core_tracked_session_end(struct core *core, struct session *session)
 		free_passage(core, passage);
 	while ((passage = LIST_FIRST(&session->transits, struct passage, of_session)) != NULL)
 		less_in_transit(core, passage, passage->count);
-	if (!list_empty(&session->tracked))
-		core_spaces_sweep(core);
-	struct tracked *tracked;
-	while ((tracked = LIST_FIRST(&session->tracked, struct tracked, of_owner)) != NULL) {
-		list_remove(&tracked->of_owner);
-		tracked->owner = NULL;
-		lose(tracked);
-	}
+	lose_all_of(core, session);
+	for (struct list *at = core->all_sessions.next; PLANTED(lose_all) && at != &core->all_sessions;
+		 at = at->next)
+		lose_all_of(core, BASE_CONTAINER(at, struct session, all));
 }

@@ -702,7 +702,7 @@ static uint32_t charged_objects(const struct oracle *o, const struct oracle_proc
 	if (!oracle_told_afar(o, process))
 		count += process->dead_afar;
 	for (const struct list *at = process->things.next; at != &process->things; at = at->next)
-		count++;
+		count += oracle_counted(o, BASE_CONTAINER(at, struct oracle_thing, of_maker));
 	return count;
 }
 
@@ -720,7 +720,7 @@ static bool most_children(const struct oracle *o, uint32_t node, uint32_t owner)
 	const struct list *things = &o->nodes[owner].things;
 	for (const struct list *at = things->next; at != things; at = at->next) {
 		const struct oracle_thing *thing = BASE_CONTAINER(at, struct oracle_thing, of_node);
-		count += thing->parent != NULL && thing->maker->node == node;
+		count += thing->parent != NULL && thing->maker->node == node && oracle_counted(o, thing);
 	}
 	return count >= o->config.core.limits.objects;
 }
@@ -1037,10 +1037,12 @@ static void refused(struct oracle *o, struct oracle_call *call, fos_status statu
 	}
 	if (call->type != WIRE_CALL_TYPE_CAP_REVOKE || !call->kills)
 		return;
-	if (status == FOS_TIMED_OUT || status == FOS_REVOKED || status == FOS_STALE)
+	if (status == FOS_TIMED_OUT || status == FOS_REVOKED || status == FOS_STALE) {
 		oracle_kill(o, call->object, ORACLE_DEAD, ORACLE_BY_REVOKE);
-	else if (status == FOS_QUOTA && call->was == ORACLE_LIVE && call->object->revokes-- == 1)
+	} else if (status == FOS_QUOTA && call->was == ORACLE_LIVE && call->object->revokes-- == 1) {
 		call->object->life = ORACLE_LIVE;
+		call->object->killed = 0;
+	}
 	if (status == FOS_QUOTA)
 		call->kills = false;
 }

@@ -107,6 +107,7 @@ struct oracle_thing { /* an object, base or child; kept to the end of the world 
 	uint32_t delegates;  /* monitor_delegate that waits */
 	bool unsure;         /* whether it lives will show in the tables */
 	uint32_t left;       /* deliveries of its own that its Process left unfinished */
+	uint64_t killed;     /* time of its own death, or when that became possible; 0: it lives */
 	uint64_t seen;       /* moment of the last comparison that found it */
 	uint64_t walk;       /* the last walk that met it */
 	uint64_t nodes;      /* tracked: bits of those where it ever was */
@@ -414,6 +415,8 @@ struct oracle_thing *oracle_child_new(struct oracle *o, struct oracle_thing *par
 enum oracle_life oracle_life(const struct oracle *o, const struct oracle_thing *thing);
 bool oracle_epoch_over(const struct oracle *o, const struct oracle_thing *thing);
 unsigned oracle_why(const struct oracle_thing *thing); /* bits, of its ancestors too */
+/* Whether it may be charged: it lives, or may, or its death may not have been told. */
+bool oracle_counted(const struct oracle *o, const struct oracle_thing *thing);
 void oracle_dead_afar(struct oracle *o, struct oracle_process *process);             /* one more */
 bool oracle_told_afar(const struct oracle *o, const struct oracle_process *process); /* of all */
 void oracle_kill(struct oracle *o, struct oracle_thing *thing, enum oracle_life life, unsigned why);

@@ -122,11 +122,30 @@ unsigned oracle_why(const struct oracle_thing *thing)
 	return why;
 }
 
+static bool is_slow(const struct oracle *o, uint64_t since)
+{
+	return o->disturbances > 0 ||
+		   BASE_MAX(since, o->calm) + o->config.core.failure_timeout >= o->now;
+}
+
+bool oracle_counted(const struct oracle *o, const struct oracle_thing *thing)
+{
+	uint64_t since = UINT64_MAX;
+	if (oracle_life(o, thing) != ORACLE_DEAD)
+		return true;
+	for (const struct oracle_thing *at = thing; at != NULL; at = at->parent) {
+		if (at->killed != 0)
+			since = BASE_MIN(since, at->killed);
+		if (at->is_once && at->parent == NULL && at->deadline <= o->now)
+			since = BASE_MIN(since, at->deadline);
+	}
+	return is_slow(o, since == UINT64_MAX ? 0 : since);
+}
+
 /* It is told at once, if nothing is slow. */
 bool oracle_told_afar(const struct oracle *o, const struct oracle_process *process)
 {
-	return o->disturbances == 0 &&
-		   BASE_MAX(process->afar_time, o->calm) + o->config.core.failure_timeout < o->now;
+	return !is_slow(o, process->afar_time);
 }
 
 void oracle_dead_afar(struct oracle *o, struct oracle_process *process)
@@ -140,6 +159,8 @@ void oracle_dead_afar(struct oracle *o, struct oracle_process *process)
 void oracle_kill(struct oracle *o, struct oracle_thing *thing, enum oracle_life life, unsigned why)
 {
 	thing->why |= why;
+	if (thing->killed == 0)
+		thing->killed = o->now;
 	thing->life = BASE_MAX(thing->life, life);
 	if (thing->life != ORACLE_DEAD)
 		return;
