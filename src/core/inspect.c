@@ -64,7 +64,8 @@ static struct core_view_session view_session(const struct session *session)
 									 .incoming = length_of(&session->incoming),
 									 .outgoing = length_of(&session->outgoing),
 									 .asked = length_of(&session->asked),
-									 .asks = length_of(&session->asks)};
+									 .asks = length_of(&session->asks),
+									 .children = session->child_count};
 	_Static_assert(WIRE_CLASS_COUNT <= BASE_COUNT(view.credits), "a class is not seen");
 	for (unsigned i = 0; i < WIRE_CLASS_COUNT; i++) {
 		view.credits[i] = session->classes[i].credits;

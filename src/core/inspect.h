@@ -43,6 +43,7 @@ struct core_view_session {
 	uint32_t queued, flight;                      /* invocations */
 	uint32_t parks, waiters;
 	uint32_t incoming, outgoing, asked, asks; /* copies */
+	uint32_t children;                        /* that its Processes are charged with here */
 };
 
 struct core_view_transfer {   /* a copy at its source's owner */

@@ -18,6 +18,7 @@ struct look {
 	struct world *world;
 	struct node *node;
 	struct core_view_session sessions[NODES_MAX][NODES_MAX];
+	uint32_t charged[NODES_MAX][NODES_MAX]; /* children at one node, made from the other */
 	struct pairings children, lendings;
 	struct pairings holders, holdings; /* of tracked children: by their owners, by themselves */
 };
@@ -49,9 +50,11 @@ static void see_session(void *context, const struct core_view_session *session)
 static void see_object(void *context, const struct core_view_object *object)
 {
 	struct look *look = context;
-	if (!object->dead && object->child && object->maker_node != look->node->number)
-		add(&look->children,
-			(struct pairing){tables_key(&object->ref), object->maker_node, object->maker_process});
+	if (object->dead || !object->child || object->maker_node == look->node->number)
+		return;
+	look->charged[look->node->number - 1][object->maker_node - 1]++;
+	add(&look->children,
+		(struct pairing){tables_key(&object->ref), object->maker_node, object->maker_process});
 }
 
 static void see_lending(void *context, const struct core_view_lending *lending)
@@ -105,6 +108,9 @@ static void check_session(struct look *look, uint32_t a, uint32_t b)
 					  "waiters, %u+%u+%u+%u copies",
 					  a + 1, b + 1, here->queued, here->flight, here->parks, here->waiters,
 					  here->incoming, here->outgoing, here->asked, here->asks);
+	if (here->children != look->charged[a][b])
+		sim_violation(world, "node %u charges node %u with %u children; it has %u", a + 1, b + 1,
+					  here->children, look->charged[a][b]);
 	for (unsigned i = 0; i < WIRE_CLASS_ANSWER; i++) {
 		if (here->credits[i] + there->unreturned[i] != wire_class_credits((enum wire_class)i))
 			sim_violation(world, "credits of class %u from node %u to %u are lost: %u, %u due", i,
