@@ -254,16 +254,17 @@ struct object {
 	struct list of_maker;    /* Process: objects; session: children, or gone with a notice */
 	struct object *parent;   /* NULL: a base object */
 	struct list of_parent, children;
-	struct object *next;    /* being killed together */
-	uint32_t pins;          /* it stays while somebody in this step still looks at it */
-	uint32_t deliveries;    /* open */
-	uint32_t remains;       /* deliveries that a Process left which is not known to be over */
-	uint32_t slices;        /* of it that the shell is moving or sending */
-	uint32_t open;          /* deliveries and remains, of all its subtree */
-	uint32_t busy;          /* slices of all its subtree */
-	uint32_t living;        /* children that are alive */
-	struct list of_remains; /* of the Process that left them */
-	struct list revokings;  /* they wait for its end */
+	struct object *next;       /* being killed together */
+	uint32_t pins;             /* it stays while somebody in this step still looks at it */
+	uint32_t deliveries;       /* open */
+	uint32_t remains;          /* deliveries that a Process left which is not known to be over */
+	uint32_t slices;           /* of it that the shell is moving or sending */
+	uint32_t open;             /* deliveries and remains, of all its subtree */
+	uint32_t busy;             /* slices of all its subtree */
+	uint32_t living;           /* children that are alive */
+	struct list of_remains;    /* of the Process that left them */
+	struct list revokings;     /* they wait for its end */
+	struct revoking *revoking; /* kept for its maker's first one that waits; NULL: not a peer's */
 	struct list watchers;
 	struct list told;        /* dead: of the core, while there are watchers to be told */
 	struct tracked *tracked; /* alive: who holds it; NULL: not a tracked child */
@@ -309,6 +310,7 @@ struct process {
 	struct account account;
 	struct list objects; /* what it made here: base objects and children */
 	struct list copies, outgoing, askings, revokings;
+	struct list spare;     /* struct revoking: what is left of limits.revokings */
 	struct list waiters;   /* as a source */
 	struct list lendings;  /* children that it made at other owners */
 	struct list presences; /* sessions that hear of its end */
@@ -884,6 +886,11 @@ void core_revoke_send(struct core *core, struct session *session, const struct a
 void core_revoking_send(struct core *core, struct session *session, struct revoking *revoking);
 void core_revoking_end(struct core *core, struct revoking *revoking, fos_status status);
 /* Some of those that wait for the dead object may have what they wait for. */
+/* The records that a Process's revocations will need. False: no memory. */
+bool core_revokings_prepare(struct core *core, struct process *process);
+void core_revokings_release(struct core *core, struct process *process);
+/* The one that a peer's child will. */
+bool core_revoking_prepare(struct core *core, struct object *child);
 void core_revokings_settle(struct core *core, struct object *object);
 void core_revokings_session_end(struct core *core, struct session *session);
 void core_revokings_process_end(struct core *core, struct process *process);

@@ -124,7 +124,9 @@ fos_status core_object_child(struct core *core, struct object *parent, const str
 		CORE_COVER(core, child_here);
 	else
 		CORE_COVER(core, child_there);
-	if (tracked)
+	if (session != NULL && !core_revoking_prepare(core, child))
+		status = FOS_QUOTA;
+	if (status == FOS_OK && tracked)
 		status = core_tracked_object(core, child);
 	if (parent->tracked != NULL)
 		core_tracked_touch(parent->tracked);
@@ -328,6 +330,8 @@ void core_object_settle(struct core *core, struct object *object)
 			CORE_COVER(core, object_free);
 			list_remove(&object->of_parent);
 			core_table_remove(&core->objects, object->handle);
+			if (object->revoking != NULL)
+				core_free(core, object->revoking, sizeof *object->revoking);
 			core_free(core, object, sizeof *object);
 		}
 		object = parent;

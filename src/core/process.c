@@ -46,6 +46,15 @@ static size_t segments_size(const struct core *core)
 	return core->config.limits.segments * sizeof(uint64_t);
 }
 
+/* Either may be NULL. */
+static void free_parts(struct core *core, struct process *process)
+{
+	if (process->channels != NULL)
+		core_free(core, process->channels, channels_size(core));
+	if (process->segments != NULL)
+		core_free(core, process->segments, segments_size(core));
+}
+
 static struct process *new_process(struct core *core)
 {
 	const struct core_limits *limits = &core->config.limits;
@@ -55,10 +64,7 @@ static struct process *new_process(struct core *core)
 	*process = (struct process){.channels = core_alloc(core, channels_size(core)),
 								.segments = core_alloc(core, segments_size(core))};
 	if (process->channels == NULL || process->segments == NULL) {
-		if (process->channels != NULL)
-			core_free(core, process->channels, channels_size(core));
-		if (process->segments != NULL)
-			core_free(core, process->segments, segments_size(core));
+		free_parts(core, process);
 		core_free(core, process, sizeof *process);
 		return NULL;
 	}
@@ -67,13 +73,19 @@ static struct process *new_process(struct core *core)
 	struct list *lists[] = {&process->hash,    &process->objects,  &process->copies,
 							&process->askings, &process->outgoing, &process->revokings,
 							&process->waiters, &process->lendings, &process->presences,
-							&process->remains, &process->monitors, &process->sweep};
+							&process->remains, &process->monitors, &process->sweep,
+							&process->spare};
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		list_init(lists[i]);
 	core_account_init(&process->account, process);
 	core_table_init(&process->slots, limits->slots, false);
 	core_table_init(&process->deliveries, TABLE_MAX, false);
-	return process;
+	if (core_revokings_prepare(core, process))
+		return process;
+	core_revokings_release(core, process);
+	free_parts(core, process);
+	core_free(core, process, sizeof *process);
+	return NULL;
 }
 
 void core_process_up(struct core *core, const struct core_event *event)
@@ -300,8 +312,7 @@ void core_process_gone(struct core *core, uint32_t serial)
 	core_table_end(core, &process->deliveries);
 	list_remove(&process->hash);
 	core->counters.processes_ended++;
-	core_free(core, process->channels, channels_size(core));
-	core_free(core, process->segments, segments_size(core));
+	free_parts(core, process);
 	if (list_empty(&process->remains))
 		free_process(core, process);
 	else

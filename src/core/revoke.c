@@ -29,18 +29,60 @@ static bool same_maker(const struct maker *a, const struct maker *b)
 
 /* ------------------------------------------------------------------ records that wait */
 
+/* A Process has all the records that it may use from its beginning on, each with a number; the
+ * owner has one with each child of a peer. So a revocation needs no memory. */
+bool core_revokings_prepare(struct core *core, struct process *process)
+{
+	for (uint32_t i = 0; i < core->config.limits.revokings; i++) {
+		struct revoking *revoking = core_alloc(core, sizeof *revoking);
+		if (revoking == NULL)
+			return false;
+		*revoking = (struct revoking){.asked.kind = ASKED_REVOKE};
+		list_init(&revoking->of_asker);
+		list_push(&process->spare, &revoking->of_asker);
+		revoking->asked.number = core_table_add(core, &core->calls, &revoking->asked);
+		if (revoking->asked.number == 0)
+			return false;
+	}
+	return true;
+}
+
+void core_revokings_release(struct core *core, struct process *process)
+{
+	struct revoking *revoking;
+	while ((revoking = LIST_FIRST(&process->spare, struct revoking, of_asker)) != NULL) {
+		if (revoking->asked.number != 0)
+			core_table_remove(&core->calls, revoking->asked.number);
+		list_remove(&revoking->of_asker);
+		core_free(core, revoking, sizeof *revoking);
+	}
+}
+
+bool core_revoking_prepare(struct core *core, struct object *child)
+{
+	child->revoking = core_alloc(core, sizeof *child->revoking);
+	return child->revoking != NULL;
+}
+
 static void forget(struct core *core, struct revoking *revoking)
 {
-	if (revoking->asked.number != 0)
-		core_table_remove(&core->calls, revoking->asked.number);
-	if (revoking->process != NULL)
-		revoking->process->usage.revokings--;
 	core_timer_stop(core, &revoking->timer);
 	list_remove(&revoking->cleanup.link);
 	list_remove(&revoking->of_object);
 	list_remove(&revoking->of_asker);
 	list_remove(&revoking->of_session);
-	core_free(core, revoking, sizeof *revoking);
+	if (revoking->process == NULL) {
+		core_free(core, revoking, sizeof *revoking);
+		return;
+	}
+	revoking->process->usage.revokings--;
+	list_push(&revoking->process->spare, &revoking->of_asker);
+	if (revoking->session == NULL)
+		return;
+	/* No late answer may find it: it gets another number, in the same place of the table. */
+	revoking->session = NULL;
+	core_table_remove(&core->calls, revoking->asked.number);
+	revoking->asked.number = core_table_add(core, &core->calls, &revoking->asked);
 }
 
 static void answer(struct core *core, struct session *session, uint64_t call, fos_status status)
@@ -62,24 +104,37 @@ void core_revoking_end(struct core *core, struct revoking *revoking, fos_status 
 	forget(core, revoking);
 }
 
-/* A record of `want`. Out of the reserve too: who takes something back must not be refused because
- * others took all memory. */
-static fos_status keep(struct core *core, const struct revoking *want, struct revoking **out)
+/* A record of `want`. QUOTA: so many of the Process wait already; or a peer's for what is dead, and
+ * no memory. */
+static fos_status keep(struct core *core, const struct revoking *want, struct object *object,
+					   struct revoking **out)
 {
 	struct process *process = want->process;
-	if (process != NULL && process->usage.revokings >= core->config.limits.revokings)
-		return FOS_QUOTA;
-	struct revoking *revoking = core_alloc_kept(core, sizeof *revoking);
-	if (revoking == NULL)
-		return FOS_QUOTA;
+	struct revoking *revoking;
+	if (process != NULL) {
+		if (process->usage.revokings >= core->config.limits.revokings)
+			return FOS_QUOTA;
+		process->usage.revokings++;
+		revoking = LIST_FIRST(&process->spare, struct revoking, of_asker);
+		list_remove(&revoking->of_asker);
+	} else {
+		revoking = object->revoking;
+		object->revoking = NULL;
+		if (revoking == NULL)
+			revoking = core_alloc_kept(core, sizeof *revoking);
+		if (revoking == NULL)
+			return FOS_QUOTA;
+		revoking->asked = (struct asked){0};
+	}
+	const struct asked asked = revoking->asked;
 	*revoking = *want;
+	revoking->asked = asked;
+	revoking->object = object;
 	struct list *lists[] = {&revoking->cleanup.link, &revoking->of_object, &revoking->of_asker,
 							&revoking->of_session};
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		list_init(lists[i]);
 	core_timer_init(&revoking->timer, TIMER_REVOKING);
-	if (process != NULL)
-		process->usage.revokings++;
 	list_push(process != NULL ? &process->revokings : &want->session->revokings,
 			  &revoking->of_asker);
 	*out = revoking;
@@ -97,10 +152,9 @@ static bool is_quiet(const struct object *object, bool drain)
 static fos_status wait(struct core *core, struct object *object, const struct revoking *want)
 {
 	struct revoking *revoking;
-	fos_status status = keep(core, want, &revoking);
+	fos_status status = keep(core, want, object, &revoking);
 	if (status != FOS_OK)
 		return status;
-	revoking->object = object;
 	list_push(&object->revokings, &revoking->of_object);
 	if (revoking->drain)
 		core_timer_start(core, &revoking->timer, revoking->end);
@@ -175,23 +229,18 @@ static fos_status ask_owner(struct core *core, const struct revoking *want)
 		return FOS_DENIED;
 	struct session *session;
 	fos_status status = core_session_to(core, &want->ref, &session);
-	if (status == FOS_OK)
-		status = core_presence(core, want->process, session);
 	/* It has not heard of it, but what it heard before of the same may be under way. */
 	if (status == FOS_PEER_LOST)
 		status = FOS_OUTCOME_UNKNOWN;
 	struct revoking *revoking;
 	if (status == FOS_OK)
-		status = keep(core, want, &revoking);
+		status = keep(core, want, NULL, &revoking);
 	if (status != FOS_OK)
 		return status;
 	CORE_COVER(core, revoke_ask);
-	revoking->asked.kind = ASKED_REVOKE;
-	revoking->asked.number = core_table_add(core, &core->calls, &revoking->asked);
-	if (revoking->asked.number == 0) {
-		forget(core, revoking);
-		return FOS_QUOTA;
-	}
+	/* Without memory for it the owner does not hear of the Process's end: what waits there of it
+	 * waits until its own. */
+	(void)core_presence(core, want->process, session);
 	revoking->session = session;
 	list_push(&session->asked_revokings, &revoking->of_session);
 	core_session_cleanup(core, session, &revoking->cleanup, CLEANUP_REVOKE);
@@ -290,6 +339,7 @@ void core_revokings_process_end(struct core *core, struct process *process)
 	struct revoking *revoking;
 	while ((revoking = LIST_FIRST(&process->revokings, struct revoking, of_asker)) != NULL)
 		forget(core, revoking);
+	core_revokings_release(core, process);
 }
 
 void core_revokings_peer_gone(struct core *core, struct session *session, uint32_t process)

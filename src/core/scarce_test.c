@@ -221,6 +221,95 @@ static void any_record_is_refused(void **state)
 	assert_true(refused > 50);
 }
 
+enum { BLOCKS = 1 << 14 };
+struct hoard { /* all that a core could still get, reserve included */
+	struct core *core;
+	void *blocks[BLOCKS];
+	size_t sizes[BLOCKS];
+	unsigned count;
+};
+
+static void take_all(struct hoard *hoard, struct core *core)
+{
+	hoard->core = core;
+	hoard->count = 0;
+	core->config.limits.memory = core->pool.grown;
+	for (size_t size = 64; size <= 1024; size *= 2) {
+		for (unsigned half = 0; half < 2; half++) {
+			size_t room = core_pool_room(size + half * size / 2);
+			void *block;
+			while ((block = core_alloc_kept(core, room)) != NULL) {
+				assert_true(hoard->count < BLOCKS);
+				hoard->blocks[hoard->count] = block;
+				hoard->sizes[hoard->count++] = room;
+			}
+		}
+	}
+}
+
+static void give_back(struct hoard *hoard)
+{
+	for (unsigned i = 0; i < hoard->count; i++)
+		core_free(hoard->core, hoard->blocks[i], hoard->sizes[i]);
+}
+
+static struct hoard hoards[2];
+
+/* With no byte left in either core, what is lent is taken back, here and elsewhere, at once and
+ * when there is something to wait for. */
+static void revocations_have_their_room(void **state)
+{
+	(void)state;
+	struct world *world = world_new(2, NULL);
+	struct actor owner = actor_new(world, A), maker = actor_new(world, B);
+	uint64_t src = actor_memory(owner, 0, 5000, 3), dst = actor_memory(owner, 8192, 5000, 3);
+	uint64_t near = actor_revtree(owner, src), lent = actor_give(owner, src, maker);
+	/* One that ends with the session; its maker is unknown in the next. */
+	struct actor other = actor_new(world, B);
+	uint64_t old = actor_revtree(other, actor_give(maker, lent, other));
+	world_cut(world, A, B);
+	world_connect(world, A, B);
+	world_settle(world);
+	uint64_t busy = actor_revtree(maker, lent), idle = actor_revtree(maker, lent);
+	uint64_t tracked = actor_tracked(maker, lent);
+	world->hold_slices = true;
+	struct call call = call_copy(actor_give(owner, dst, maker), busy, 0, 0);
+	call_submit(maker, &call);
+	call = call_copy(dst, near, 0, 0);
+	call_submit(owner, &call);
+	world_settle(world);
+	for (uint32_t i = 0; i < 2; i++)
+		take_all(&hoards[i], world->nodes[i].core);
+	uint64_t cookies[6];
+	const struct {
+		struct actor who;
+		uint64_t cap;
+		bool drain;
+		fos_status first;
+	} revocations[] = {{maker, busy, false, FOS_STATUS_COUNT},
+					   {owner, near, true, FOS_STATUS_COUNT},
+					   {maker, idle, false, FOS_OK},
+					   {maker, tracked, true, FOS_OK},
+					   {other, old, true, FOS_OK},
+					   {owner, src, false, FOS_STATUS_COUNT}};
+	for (unsigned i = 0; i < BASE_COUNT(revocations); i++) {
+		call = call_revoke(revocations[i].cap, revocations[i].drain, 0);
+		cookies[i] = call_submit(revocations[i].who, &call);
+		world_settle(world);
+		fos_status status = call_status(revocations[i].who, cookies[i]);
+		assert_int_equal(status, revocations[i].first);
+	}
+	world->hold_slices = false;
+	world_settle(world);
+	for (unsigned i = 0; i < BASE_COUNT(revocations); i++) {
+		if (revocations[i].first == FOS_STATUS_COUNT)
+			assert_int_equal(call_status(revocations[i].who, cookies[i]), FOS_OK);
+	}
+	for (uint32_t i = 0; i < 2; i++)
+		give_back(&hoards[i]);
+	world_end(world);
+}
+
 static void processes_and_sessions_end_at_their_limits(void **state)
 {
 	(void)state;
@@ -257,6 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_ends_anywhere),
 		cmocka_unit_test(any_record_is_refused),
+		cmocka_unit_test(revocations_have_their_room),
 		cmocka_unit_test(processes_and_sessions_end_at_their_limits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
