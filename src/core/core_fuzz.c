@@ -13,6 +13,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { NODE = 1, PEER = 2, EPOCH = 11, PEER_EPOCH = 22, PROCESS = 1, CHUNKS = 4096 };
+enum { REVOKINGS = 2 }; /* they have the first numbers of calls, from FIRST on */
 
 struct shell {
 	struct core *core;
@@ -78,6 +79,7 @@ static void begin(struct shell *shell)
 	config.slice = 4096;
 	config.limits.deliveries = 3;
 	config.limits.copies = 4;
+	config.limits.revokings = REVOKINGS;
 	shell->core = core_create(&config);
 	shell->session = shell->process = true;
 	shell->now = 1;
@@ -119,7 +121,7 @@ static void furnish_children(struct shell *shell)
 	MESSAGE(REGISTRY, registry, .epoch = PEER_EPOCH, .serial = 2, .version = 1, .node = PEER);
 	CALL(REGISTRY_GET, registry_get, .time = 0);
 	CALL(CAP_REVTREE, cap_revtree, .cap = FIRST + 5);
-	MESSAGE(CHILD_DONE, child_done, .call = FIRST, .serial = 8, .index = 7);
+	MESSAGE(CHILD_DONE, child_done, .call = FIRST + REVOKINGS, .serial = 8, .index = 7);
 	CALL(CAP_REVTREE, cap_revtree, .cap = FIRST + 5);
 	CALL(CAP_REVOKE, cap_revoke, .cap = FIRST + 6, .drain = 1);
 	struct core_usage usage;
