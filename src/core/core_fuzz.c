@@ -139,7 +139,7 @@ static void furnish_monitors(struct shell *shell)
 	MESSAGE(WATCH, watch, .monitor = 9, .epoch = EPOCH, .serial = 2, .index = 0, .process = 5);
 	MESSAGE(HOLD, hold, .epoch = EPOCH, .serial = 8, .index = 3);
 	CALL(CAP_REVTREE, cap_revtree, .cap = FIRST + 5, .tracked = 1);
-	MESSAGE(CHILD_DONE, child_done, .call = FIRST + 2, .serial = 10, .index = 9);
+	MESSAGE(CHILD_DONE, child_done, .call = FIRST + REVOKINGS + 1, .serial = 10, .index = 9);
 	CALL(MONITOR_DELEGATE, monitor_delegate, .cap = FIRST + 7);
 	struct core_usage usage;
 	core_process_usage(shell->core, PROCESS, &usage);
