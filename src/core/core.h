@@ -43,7 +43,7 @@ struct core_limits {    /* per Process unless said otherwise; see limits.h for t
 	uint32_t monitors;     /* set and not fired */
 	uint32_t revokings;    /* cap_revoke that waits for its end */
 	uint32_t sessions;     /* of the Controller */
-	uint64_t memory;       /* bytes that the core may take in all from grow() */
+	uint64_t memory;       /* bytes that the core may take in all from grow() for records */
 };
 
 struct core_config {
@@ -54,7 +54,7 @@ struct core_config {
 	uint64_t default_time;    /* ns: time of an invocation and deadline of a ONCE Request */
 	uint64_t heartbeat;       /* ns between heartbeats */
 	uint64_t failure_timeout; /* ns since the newest beat that was echoed was sent, until a
-	                           * session is given up */
+							   * session is given up */
 	uint32_t slice;           /* bytes in one slice of a copy, at most 256 KiB */
 	struct core_limits limits;
 	void *(*grow)(void *context, size_t bytes); /* zeroed memory for ever; NULL: none left */

@@ -667,13 +667,18 @@ static inline uint64_t core_memory_leaving(uint64_t usable)
 }
 /* Not zeroed. NULL: the memory of the core is used up. */
 void *core_alloc(struct core *core, size_t size);
-/* The same, out of the reserve too: for what must go on. Never NULL. */
+/* The same, out of the reserve and beyond it: for what must go on. Never NULL. */
 void *core_alloc_reserved(struct core *core, size_t size);
 /* Out of the reserve too, but NULL where even that is used up. */
 void *core_alloc_kept(struct core *core, size_t size);
 void core_free(struct core *core, void *block, size_t size);
+enum core_room {                     /* of `memory` */
+				 CORE_ROOM,          /* without the reserve */
+				 CORE_ROOM_RESERVED, /* and with it */
+				 CORE_ROOM_BEYOND    /* and more than that: for what must be said */
+};
 /* Memory for the Controller's own tables: does not count as in use. NULL: none. */
-void *core_grow(struct core *core, size_t size, bool reserved);
+void *core_grow(struct core *core, size_t size, enum core_room room);
 size_t core_pool_room(size_t size); /* bytes that a block of this size really takes */
 
 /* ------------------------------------------------------------------ table.c, hash.c, timer.c */

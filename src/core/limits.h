@@ -72,7 +72,8 @@ enum {
 	/* Part of `memory` (one in so many) that only outputs and what follows from deaths may use. */
 	MEMORY_RESERVE = 8,
 	/* But not less than this, nor more than a quarter: also in a small core one step's outputs
-	 * take several chunks, when a session or a Process ends with much open. */
+	 * take several chunks, when a session or a Process ends with much open. Where even that is not
+	 * enough for what one step must say they take more than `memory`. */
 	RESERVE_LEAST = 1 << 20
 };
 

@@ -1,5 +1,7 @@
 /* What a step gives to the shell: a list of outputs and the bytes of their records. The room for
- * both is kept from step to step and grows to what the largest step needed. */
+ * both is kept from step to step and grows to what the largest step needed, beyond `memory` where
+ * that is not enough: each record that waits may have something said of it when a session or a
+ * Process ends, and a record may be smaller than what is said. */
 #include "core/core_internal.h"
 
 struct output_chunk {
@@ -10,7 +12,7 @@ struct output_chunk {
 
 static struct output_chunk *new_chunk(struct core *core, size_t room)
 {
-	struct output_chunk *chunk = core_grow(core, sizeof *chunk + room, true);
+	struct output_chunk *chunk = core_grow(core, sizeof *chunk + room, CORE_ROOM_BEYOND);
 	BASE_ASSERT(chunk != NULL);
 	return chunk;
 }

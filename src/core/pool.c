@@ -26,11 +26,13 @@ size_t core_pool_room(size_t size)
 	return class_size(class_of(size));
 }
 
-void *core_grow(struct core *core, size_t size, bool reserved)
+void *core_grow(struct core *core, size_t size, enum core_room room)
 {
 	uint64_t limit = core->config.limits.memory;
-	if (!reserved)
+	if (room == CORE_ROOM)
 		limit -= core_reserve_of(limit);
+	if (room == CORE_ROOM_BEYOND)
+		limit = UINT64_MAX;
 	if (core->pool.grown > limit || size > limit - core->pool.grown)
 		return NULL;
 	void *chunk = core->config.grow(core->config.context, size);
@@ -39,7 +41,7 @@ void *core_grow(struct core *core, size_t size, bool reserved)
 	return chunk;
 }
 
-static void *take(struct core *core, size_t size, bool reserved)
+static void *take(struct core *core, size_t size, enum core_room from)
 {
 	BASE_ASSERT(size <= POOL_LARGEST);
 	unsigned number = class_of(size);
@@ -52,7 +54,7 @@ static void *take(struct core *core, size_t size, bool reserved)
 	} else {
 		if ((size_t)(class->end - class->next) < room) {
 			size_t chunk = BASE_MAX(room, CHUNK / room * room);
-			char *fresh = core_grow(core, chunk, reserved);
+			char *fresh = core_grow(core, chunk, from);
 			if (fresh == NULL)
 				return NULL;
 			class->next = fresh;
@@ -69,20 +71,20 @@ static void *take(struct core *core, size_t size, bool reserved)
 
 void *core_alloc(struct core *core, size_t size)
 {
-	return take(core, size, false);
+	return take(core, size, CORE_ROOM);
 }
 
 /* A core that cannot even say that something failed must not go on as if it had. */
 void *core_alloc_reserved(struct core *core, size_t size)
 {
-	void *block = take(core, size, true);
+	void *block = take(core, size, CORE_ROOM_BEYOND);
 	BASE_ASSERT(block != NULL);
 	return block;
 }
 
 void *core_alloc_kept(struct core *core, size_t size)
 {
-	return take(core, size, true);
+	return take(core, size, CORE_ROOM_RESERVED);
 }
 
 void core_free(struct core *core, void *block, size_t size)

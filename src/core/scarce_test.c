@@ -310,6 +310,34 @@ static void revocations_have_their_room(void **state)
 	world_end(world);
 }
 
+/* All memory is in calls that wait for a peer, and what is to be said of them at once takes more
+ * room than they did. */
+static void everything_is_said_at_once(void **state)
+{
+	(void)state;
+	static uint64_t cookies[1 << 16];
+	struct core_config config;
+	core_config_default(&config);
+	config.limits.memory = 6 << 20;
+	struct world *world = world_new(2, &config);
+	struct actor owner = actor_new(world, A), maker = actor_new(world, B);
+	uint64_t lent = actor_give(owner, actor_memory(owner, 0, 64, 1), maker);
+	world->hold[B][A][CORE_CONTROL] = true;
+	struct call call = call_revtree(lent, false);
+	unsigned count = 0;
+	fos_status status;
+	do {
+		cookies[count] = call_submit(maker, &call);
+		status = call_status(maker, cookies[count]);
+	} while (status == FOS_STATUS_COUNT && ++count < BASE_COUNT(cookies));
+	assert_int_equal(status, FOS_QUOTA);
+	world_cut(world, A, B);
+	assert_true(core_memory_grown(world->nodes[B].core) > config.limits.memory);
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(call_status(maker, cookies[i]), FOS_PEER_LOST);
+	world_end(world);
+}
+
 static void processes_and_sessions_end_at_their_limits(void **state)
 {
 	(void)state;
@@ -347,6 +375,7 @@ int main(void)
 		cmocka_unit_test(memory_ends_anywhere),
 		cmocka_unit_test(any_record_is_refused),
 		cmocka_unit_test(revocations_have_their_room),
+		cmocka_unit_test(everything_is_said_at_once),
 		cmocka_unit_test(processes_and_sessions_end_at_their_limits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,7 @@ void core_table_init(struct table *table, uint32_t limit, bool for_ever)
 
 static void *get_room(struct core *core, const struct table *table, size_t size)
 {
-	void *room = table->for_ever ? core_grow(core, size, false) : core_alloc(core, size);
+	void *room = table->for_ever ? core_grow(core, size, CORE_ROOM) : core_alloc(core, size);
 	if (room != NULL && !table->for_ever)
 		memset(room, 0, size);
 	return room;
