@@ -1,10 +1,14 @@
 /* See harness.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/check.h"
 #include "core/harness.h"
 
 #define CHECK(condition) BASE_ASSERT(condition)
+/* For each of so many bytes that a core uses, one step more goes by unchecked. */
+enum { CHECK_BYTES = 16 << 10 };
 
 /* ------------------------------------------------------------------ queues */
 
@@ -164,12 +168,25 @@ static void drain(struct world_node *node)
 		world_cut(node->world, node->number - 1, cuts[i]);
 }
 
+/* All its tables: the more there is in them, the rarer. */
+static void check(struct world_node *node)
+{
+	if (node->unchecked++ < core_memory_used(node->core) / CHECK_BYTES)
+		return;
+	node->unchecked = 0;
+	const char *wrong = core_check(node->core);
+	if (wrong != NULL)
+		fprintf(stderr, "node %u: %s\n", node->number, wrong);
+	CHECK(wrong == NULL);
+}
+
 void world_step(struct world_node *node, const struct core_event *event)
 {
 	const struct world_observer *observer = node->world->observer;
 	if (observer != NULL)
 		observer->event(observer->context, node, event);
 	core_step(node->core, node->world->now, event);
+	check(node);
 	drain(node);
 }
 

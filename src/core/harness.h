@@ -36,8 +36,8 @@ struct world_node {
 	struct core_config config;
 	struct world_process processes[16];
 	uint32_t process_count;
-	struct queue slices; /* tokens of CORE_MOVE and CORE_SEND_SLICE not yet answered */
-	uint64_t spans;
+	struct queue slices;       /* tokens of CORE_MOVE and CORE_SEND_SLICE not yet answered */
+	uint64_t spans, unchecked; /* unchecked: steps */
 	uint64_t ended_sessions, ended_processes;
 	const char *reason;
 	void **chunks;

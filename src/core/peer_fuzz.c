@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "core/check.h"
 #include "core/core_internal.h"
 #include "core/fuzz.h"
 #include "core/inspect.h"
@@ -21,6 +22,7 @@ enum {
 	NODE = 1,
 	EPOCH = 11,
 	PEERS = 3,
+	CHECK_EACH = 4, /* steps */
 	PROCESSES = 3,
 	CHANNELS = 2,
 	CHUNKS = 1024,
@@ -52,7 +54,7 @@ struct guest {
 struct shell {
 	struct core *core;
 	struct core_limits limits;
-	uint64_t now;
+	uint64_t now, steps;
 	struct peer peers[PEERS];
 	struct guest processes[PROCESSES];
 	uint32_t serials;
@@ -196,6 +198,8 @@ static void step(struct shell *shell, const struct core_event *event)
 	while (core_output(shell->core, &out))
 		take_output(shell, &out);
 	check_usage(shell);
+	if (++shell->steps % CHECK_EACH == 0)
+		BASE_ASSERT(core_check(shell->core) == NULL);
 }
 
 /* ------------------------------------------------------------------ who comes and goes */

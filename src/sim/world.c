@@ -5,8 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/check.h"
 #include "sim/oracle.h"
 #include "sim/sim.h"
+
+/* Steps between two looks at all tables of a core: under the oracle, which costs more itself; and
+ * where it is about many events. */
+enum { CHECK_EACH = 32, CHECK_EACH_FAST = 1024 };
 
 /* ------------------------------------------------------------------ the queue */
 
@@ -312,6 +317,15 @@ static void drain(struct node *node)
 	}
 }
 
+static void check(struct node *node)
+{
+	if (node->events % (node->world->oracle != NULL ? CHECK_EACH : CHECK_EACH_FAST) != 0)
+		return;
+	const char *wrong = core_check(node->core);
+	if (wrong != NULL)
+		sim_violation(node->world, "tables of node %u: %s", node->number, wrong);
+}
+
 void world_step(struct node *node, struct core_event *event)
 {
 	struct world *world = node->world;
@@ -327,6 +341,7 @@ void world_step(struct node *node, struct core_event *event)
 	const struct core_event *outer = world->event;
 	world->event = event;
 	core_step(node->core, world->now, event);
+	check(node);
 	node->tick = core_deadline(node->core);
 	drain(node);
 	world->event = outer;
