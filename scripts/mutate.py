@@ -3,7 +3,7 @@
 builds, runs the tests of those parts, and sees whether any fails. What survives is listed: each is
 either explained in scripts/mutants.txt or wants a test.
 
-    scripts/mutate.py [--count 300] [--seed 1] [--jobs 2] [--only PATH] [--report FILE]
+    scripts/mutate.py [--count 300] [--seed 1] [--jobs 2] [--only PATH] [--report FILE] [--again REPORT]
 
 Four operators: a comparison flipped, a constant off by one, a statement dropped, a condition negated.
 Assertions are left alone: they guard against our own bugs and no test can reach them. Warnings are
@@ -242,10 +242,16 @@ def main():
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", help="a path: only mutants of this file")
     parser.add_argument("--report", help="all results as JSON")
+    parser.add_argument("--again", metavar="REPORT", help="only those that survived then")
     options = parser.parse_args()
 
     everything = [m for path in mutated_files() if options.only in (None, path) for m in candidates(path)]
-    chosen = random.Random(options.seed).sample(everything, min(options.count, len(everything)))
+    if options.again:
+        survived = [row for row in json.load(open(options.again)) if row["verdict"] is None]
+        names = {(row["path"], row["old"], row["new"]) for row in survived}
+        chosen = [m for m in everything if (m[0], m[3].strip(), m[4].strip()) in names]
+    else:
+        chosen = random.Random(options.seed).sample(everything, min(options.count, len(everything)))
     print(f"{len(everything)} mutants possible, {len(chosen)} chosen (seed {options.seed})", flush=True)
 
     why = explained()

@@ -66,8 +66,6 @@ static struct lending *add_lending(struct core *core, const struct caller *calle
 	}
 	list_init(&lending->cleanup.link);
 	list_init(&lending->hash);
-	list_init(&lending->of_process);
-	list_init(&lending->of_session);
 	list_push(&process->lendings, &lending->of_process);
 	process->usage.objects++;
 	lending->parent = core_value_tracked(value);
@@ -344,8 +342,6 @@ fos_status core_presence(struct core *core, struct process *process, struct sess
 		return FOS_QUOTA;
 	*presence = (struct presence){.session = session, .process = process->serial};
 	list_init(&presence->cleanup.link);
-	list_init(&presence->of_process);
-	list_init(&presence->of_session);
 	list_push(&process->presences, &presence->of_process);
 	list_push(&session->presences, &presence->of_session);
 	return FOS_OK;

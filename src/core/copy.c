@@ -417,7 +417,6 @@ static fos_status start_there(struct core *core, struct copy *copy, const struct
 		return status;
 	}
 	core_timer_start(core, &copy->timer, request->inherited.end);
-	list_init(&ask->link);
 	list_push(&session->asks, &ask->link);
 	core_session_dirty(core, session);
 	return FOS_OK;

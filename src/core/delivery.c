@@ -168,7 +168,6 @@ fos_status core_deliver(struct core *core, struct invocation *inv, struct object
 	if (status != FOS_OK)
 		return status;
 	struct channel *channel = delivery->channel;
-	list_init(&delivery->of_channel);
 	list_push(&channel->deliveries, &delivery->of_channel);
 	object->deliveries++;
 	core_object_opened(object, 1);

@@ -70,6 +70,14 @@ static uint8_t *bytes_at(struct world_node *node, const struct core_extent *exte
 	return process_of(node, extent->process)->arena + extent->offset;
 }
 
+static void count_message(struct fos_message_counters *counters, uint8_t type, uint64_t add)
+{
+	uint64_t counts[sizeof *counters / sizeof(uint64_t)];
+	memcpy(counts, counters, sizeof counts);
+	counts[type - 1] += add;
+	memcpy(counters, counts, sizeof counts);
+}
+
 struct slice { /* what the shell owes an answer for */
 	struct core_event event;
 	struct core_extent to, from;
@@ -106,6 +114,38 @@ static void take_message(struct world_node *node, const struct core_output *out)
 	queue_push(link, out->bytes, out->size, data, data != NULL ? out->from.length : 0);
 	const struct packet *packet = BASE_CONTAINER(link->last, struct packet, next);
 	CHECK(wire_check_message(packet->bytes, packet->size));
+}
+
+/* What a core counts of what it puts out is what came out. */
+static void count_output(struct fos_counters *seen, const struct core_output *out)
+{
+	const struct wire_record *record = (const void *)out->bytes;
+	if (out->type == CORE_RECORD && record->type == WIRE_ANSWER_TYPE_DELIVERY) {
+		const struct wire_answer_delivery *delivery = (const void *)out->bytes;
+		seen->deliveries++;
+		seen->exceptions += delivery->exception;
+	}
+	if (out->type == CORE_SPAN && out->span.kind == CORE_SPAN_COPY) {
+		seen->copies++;
+		seen->copy_bytes += out->span.bytes;
+	}
+	if (out->type != CORE_SEND && out->type != CORE_SEND_SLICE)
+		return;
+	uint8_t type = ((const struct wire_message *)(const void *)out->bytes)->type;
+	seen->bounces += type == WIRE_MESSAGE_TYPE_BOUNCE;
+	count_message(&seen->sent, type, 1);
+	count_message(&seen->sent_bytes, type,
+				  out->size + (out->type == CORE_SEND_SLICE ? out->from.length : 0));
+}
+
+static void check_counters(const struct world_node *node)
+{
+	const struct fos_counters *counts = core_counters(node->core), *seen = &node->seen;
+	CHECK(counts->deliveries == seen->deliveries && counts->exceptions == seen->exceptions);
+	CHECK(counts->copies == seen->copies && counts->copy_bytes == seen->copy_bytes);
+	CHECK(counts->bounces == seen->bounces);
+	CHECK(memcmp(&counts->sent, &seen->sent, sizeof seen->sent) == 0);
+	CHECK(memcmp(&counts->sent_bytes, &seen->sent_bytes, sizeof seen->sent_bytes) == 0);
 }
 
 static void take_output(struct world_node *node, const struct core_output *out)
@@ -153,6 +193,7 @@ static void drain(struct world_node *node)
 	while (core_output(node->core, &out)) {
 		if (observer != NULL)
 			observer->output(observer->context, node, &out);
+		count_output(&node->seen, &out);
 		if (out.type != CORE_END_SESSION) {
 			take_output(node, &out);
 			continue;
@@ -162,6 +203,7 @@ static void drain(struct world_node *node)
 		node->ended_sessions++;
 		node->reason = out.reason;
 	}
+	check_counters(node);
 	if (observer != NULL)
 		observer->step_end(observer->context, node);
 	for (uint32_t i = 0; i < count; i++)
@@ -207,6 +249,7 @@ static void start(struct world_node *node)
 {
 	node->core = core_create(&node->config);
 	CHECK(node->core != NULL);
+	memset(&node->seen, 0, sizeof node->seen);
 }
 
 struct world *world_new(uint32_t nodes, const struct core_config *config)
@@ -315,11 +358,23 @@ bool world_deliver(struct world *world, uint32_t from, uint32_t to, enum core_la
 	struct packet *packet = queue_pop(&world->links[from][to][lane]);
 	if (packet == NULL)
 		return false;
-	world_step(&world->nodes[to], &(struct core_event){.type = CORE_MESSAGE,
-													   .node = from + 1,
-													   .lane = lane,
-													   .bytes = packet->bytes,
-													   .size = packet->size});
+	struct world_node *node = &world->nodes[to];
+	struct fos_counters before = *core_counters(node->core);
+	uint64_t ended = node->ended_sessions;
+	world_step(node, &(struct core_event){.type = CORE_MESSAGE,
+										  .node = from + 1,
+										  .lane = lane,
+										  .bytes = packet->bytes,
+										  .size = packet->size});
+	uint8_t type = ((const struct wire_message *)(const void *)packet->bytes)->type;
+	const struct fos_counters *after = core_counters(node->core);
+	if (node->ended_sessions == ended) {
+		count_message(&before.received, type, 1);
+		count_message(&before.received_bytes, type, packet->size);
+		CHECK(memcmp(&before.received, &after->received, sizeof before.received) == 0);
+		CHECK(memcmp(&before.received_bytes, &after->received_bytes,
+					 sizeof before.received_bytes) == 0);
+	}
 	free(packet);
 	return true;
 }

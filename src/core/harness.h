@@ -42,7 +42,8 @@ struct world_node {
 	const char *reason;
 	void **chunks;
 	size_t chunk_count;
-	uint64_t grow_limit; /* bytes; 0: none */
+	struct fos_counters seen; /* by its outputs */
+	uint64_t grow_limit;      /* bytes; 0: none */
 	uint64_t grown;
 };
 

@@ -39,8 +39,6 @@ struct invocation *core_invocation_keep(struct core *core, const struct invocati
 	if (kept == NULL)
 		return NULL;
 	*kept = *inv;
-	list_init(&kept->link);
-	list_init(&kept->owned);
 	list_push(&kept->account->invocations, &kept->owned);
 	core_timer_init(&kept->timer, TIMER_INVOCATION);
 	return kept;

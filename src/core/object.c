@@ -29,9 +29,8 @@ static fos_status add(struct core *core, bool once, struct object **out)
 	}
 	core->serial += 2;
 	*object = (struct object){.serial = core->serial | once, .handle = handle, .once = once};
-	struct list *lists[] = {&object->of_maker,   &object->of_parent, &object->children,
-							&object->of_remains, &object->revokings, &object->watchers,
-							&object->told};
+	struct list *lists[] = {&object->of_parent, &object->children, &object->of_remains,
+							&object->revokings, &object->watchers, &object->told};
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		list_init(lists[i]);
 	*out = object;
@@ -90,7 +89,6 @@ static void copy_request(struct object *child, const struct object *parent)
 	child->request.channel = parent->request.channel;
 	child->request.handler = parent->request.handler;
 	list_init(&child->request.waiters);
-	list_init(&child->request.of_channel);
 	list_push(&parent->request.channel->objects, &child->request.of_channel);
 	core_timer_init(&child->request.timer, TIMER_ONCE);
 }

@@ -106,6 +106,30 @@ static void handles_are_for_ever(void **state)
 	drop_core();
 }
 
+/* Its directory doubles several times; of a Process's table nothing is left then. */
+static void tables_grow(void **state)
+{
+	(void)state;
+	enum { MANY = 40 * TABLE_CHUNK };
+	for (int for_ever = 0; for_ever < 2; for_ever++) {
+		struct core *core = make_core(64 << 20);
+		struct table table;
+		static uint64_t handles[MANY];
+		core_table_init(&table, MANY, for_ever);
+		for (unsigned i = 0; i < MANY; i++) {
+			handles[i] = core_table_add(core, &table, &handles[i]);
+			assert_true(handles[i] != 0);
+		}
+		assert_int_equal(core_table_add(core, &table, &table), 0);
+		for (unsigned i = 0; i < MANY; i++)
+			assert_ptr_equal(core_table_get(&table, handles[i])->content, &handles[i]);
+		if (!for_ever)
+			core_table_end(core, &table);
+		assert_int_equal(core_memory_used(core), 0);
+		drop_core();
+	}
+}
+
 /* The last generation of an index retires it; every handle stays below in-call names. */
 static void generations_end(void **state)
 {
@@ -157,7 +181,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pool_rooms),           cmocka_unit_test(pool_ends),
 		cmocka_unit_test(handles_are_for_ever), cmocka_unit_test(generations_end),
-		cmocka_unit_test(timers_in_order),
+		cmocka_unit_test(timers_in_order),      cmocka_unit_test(tables_grow),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

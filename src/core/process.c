@@ -70,11 +70,10 @@ static struct process *new_process(struct core *core)
 	}
 	memset(process->channels, 0, channels_size(core));
 	memset(process->segments, 0, segments_size(core));
-	struct list *lists[] = {&process->hash,    &process->objects,  &process->copies,
-							&process->askings, &process->outgoing, &process->revokings,
-							&process->waiters, &process->lendings, &process->presences,
-							&process->remains, &process->monitors, &process->sweep,
-							&process->spare};
+	struct list *lists[] = {&process->objects,  &process->copies,    &process->askings,
+							&process->outgoing, &process->revokings, &process->waiters,
+							&process->lendings, &process->presences, &process->remains,
+							&process->monitors, &process->sweep,     &process->spare};
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		list_init(lists[i]);
 	core_account_init(&process->account, process);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/harness.h"
+#include "core/inspect.h"
 #include "core/limits.h"
 
 enum { A, B, C };
@@ -622,6 +623,55 @@ static void copy_disaster(enum disaster disaster, bool with_then, fos_status exp
 
 /* The source's owner is lost with a copy that nobody else knows of: before its first slice went,
  * and before it even saw the COPY. Once all has left it, its loss is no news. */
+/* Copies that wait for a credit: to send their first slice, and to be asked for at all. */
+static void copies_that_never_set_out(void **state)
+{
+	(void)state;
+	enum { MANY = 100 };
+	struct world *world = world_new(2, NULL);
+	struct actor a = actor_new(world, A), b = actor_new(world, B);
+	uint64_t dst = actor_give(b, actor_memory(b, 0, 100, 3), a);
+	uint64_t src = actor_memory(a, 0, 100, 3), cookies[MANY];
+	world->hold[A][B][CORE_BULK] = true;
+	for (unsigned i = 0; i < MANY; i++) {
+		struct call call = call_copy(dst, src, 0, 1000 + i);
+		cookies[i] = call_submit(a, &call);
+	}
+	world_settle(world);
+	uint32_t sent = wire_class_credits(WIRE_CLASS_DATA);
+	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_DATA), sent);
+	/* The time of one is over, then the source dies: those that were not sent hear of it at once.
+	 */
+	world_tick(world, 1000 + sent);
+	assert_int_equal(call_status(a, cookies[sent]), FOS_TIMED_OUT);
+	assert_int_equal(call_status(a, cookies[sent + 1]), FOS_STATUS_COUNT);
+	assert_int_equal(actor_revoke(a, src), FOS_OK);
+	for (unsigned i = sent + 1; i < MANY; i++)
+		assert_int_equal(call_status(a, cookies[i]), FOS_REVOKED);
+	struct core_view_totals totals;
+	core_inspect_totals(a.node->core, &totals);
+	assert_int_equal(totals.outgoing, sent);
+	world->hold[A][B][CORE_BULK] = false;
+	world_settle(world);
+	for (unsigned i = 0; i < sent; i++)
+		assert_int_equal(call_status(a, cookies[i]), FOS_OK);
+	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_DATA), sent);
+
+	src = actor_memory(a, 0, 100, 3);
+	world->hold[A][B][CORE_CONTROL] = true;
+	for (unsigned i = 0; i < MANY; i++) {
+		struct call call = call_copy(src, dst, 0, 0);
+		cookies[i] = call_submit(a, &call);
+	}
+	sent = wire_class_credits(WIRE_CLASS_COPY);
+	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_COPY), sent);
+	world_cut(world, A, B);
+	for (unsigned i = 0; i < MANY; i++)
+		assert_int_equal(call_status(a, cookies[i]),
+						 i < sent ? FOS_OUTCOME_UNKNOWN : FOS_PEER_LOST);
+	world_end(world);
+}
+
 static void copy_source_owner_lost(void **state)
 {
 	(void)state;
@@ -1090,6 +1140,7 @@ int main(void)
 		cmocka_unit_test(once_across),
 		cmocka_unit_test(copies_everywhere),
 		cmocka_unit_test(copies_end_badly),
+		cmocka_unit_test(copies_that_never_set_out),
 		cmocka_unit_test(copy_source_owner_lost),
 		cmocka_unit_test(copies_take_turns),
 		cmocka_unit_test(many_copies),

@@ -16,7 +16,6 @@ void core_call_request_create(struct core *core, struct caller *caller, const ui
 	}
 	object->request.channel = channel;
 	object->request.handler = call->handler;
-	list_init(&object->request.of_channel);
 	list_push(&channel->objects, &object->request.of_channel);
 	list_init(&object->request.waiters);
 	core_timer_init(&object->request.timer, TIMER_ONCE);

@@ -205,7 +205,9 @@ static void any_record_is_refused(void **state)
 {
 	(void)state;
 	unsigned refused = 0;
-	for (uint64_t n = 1, count = n; n <= count; n++) {
+	/* As many as there are, until the one to be refused does not come any more. */
+	bool came = true;
+	for (uint64_t n = 1; came; n++) {
 		struct story story = {.world = world_new(2, NULL), .rounds = 2};
 		story.a = actor_new(story.world, A);
 		story.b = actor_new(story.world, B);
@@ -213,8 +215,7 @@ static void any_record_is_refused(void **state)
 		refuse_at = n;
 		play(&story);
 		refuse_at = 0;
-		/* As many as there are, until the one to be refused does not come any more. */
-		count = allocations;
+		came = allocations >= n;
 		refused += story.refused > 0;
 		world_end(story.world);
 	}
@@ -338,6 +339,23 @@ static void everything_is_said_at_once(void **state)
 	world_end(world);
 }
 
+/* Of a Process that attaches: it is ended, or its channel's loss ends it, and nothing is left. */
+static void any_record_of_a_process_is_refused(void **state)
+{
+	(void)state;
+	unsigned ended = 0;
+	do {
+		struct world *world = world_new(1, NULL);
+		allocations = 0;
+		refuse_at++;
+		actor_new(world, A);
+		ended += world->nodes[A].ended_processes > 0;
+		world_end(world);
+	} while (allocations >= refuse_at);
+	refuse_at = 0;
+	assert_int_equal(ended, 5); /* itself, its channels, its segments, each of two channels */
+}
+
 static void processes_and_sessions_end_at_their_limits(void **state)
 {
 	(void)state;
@@ -376,6 +394,7 @@ int main(void)
 		cmocka_unit_test(any_record_is_refused),
 		cmocka_unit_test(revocations_have_their_room),
 		cmocka_unit_test(everything_is_said_at_once),
+		cmocka_unit_test(any_record_of_a_process_is_refused),
 		cmocka_unit_test(processes_and_sessions_end_at_their_limits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -159,7 +159,6 @@ void core_session_post(struct core *core, struct session *session, struct invoca
 	}
 	core_plan_write(plan, inv->bundle, inv->on_error, at + detail);
 	inv->retry = false;
-	inv->more = 0;
 	list_push(&session->classes[class_of(inv)].flight, &inv->link);
 }
 
@@ -445,13 +444,12 @@ void core_session_beat(struct core *core, struct session *session)
 static void init_lists(struct session *session)
 {
 	struct list *lists[] = {
-		&session->hash,       &session->all,       &session->dirty,           &session->asks,
-		&session->turns,      &session->outgoing,  &session->asked,           &session->incoming,
-		&session->waiters,    &session->parks,     &session->children,        &session->gone,
-		&session->lendings,   &session->presences, &session->asked_revokings, &session->revokings,
-		&session->later,      &session->monitors,  &session->watchers,        &session->tracked,
-		&session->references, &session->holders,   &session->transits,        &session->debts,
-		&session->places};
+		&session->dirty,           &session->asks,      &session->turns,      &session->outgoing,
+		&session->asked,           &session->incoming,  &session->waiters,    &session->parks,
+		&session->children,        &session->gone,      &session->lendings,   &session->presences,
+		&session->asked_revokings, &session->revokings, &session->later,      &session->monitors,
+		&session->watchers,        &session->tracked,   &session->references, &session->holders,
+		&session->transits,        &session->debts,     &session->places};
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		list_init(lists[i]);
 	for (unsigned i = 0; i < WIRE_CLASS_COUNT; i++) {
@@ -472,14 +470,14 @@ static void refuse(struct core *core, uint32_t node, const char *reason)
 void core_session_up(struct core *core, uint32_t node, uint64_t epoch)
 {
 	struct session *old = core_session_find(core, node);
-	if (old != NULL)
+	if (old != NULL) {
 		old->rebooted = old->epoch != epoch;
-	if (PLANTED(old_session) && core_session_find(core, node) != NULL) {
-		core_session_find(core, node)->epoch = epoch;
+		CORE_COVER(core, session_replace);
+	}
+	if (PLANTED(old_session) && old != NULL) {
+		old->epoch = epoch;
 		return;
 	}
-	if (core_session_find(core, node) != NULL)
-		CORE_COVER(core, session_replace);
 	core_session_gone(core, node);
 	CORE_COVER(core, session_up);
 	if (core->session_count == core->config.limits.sessions) {

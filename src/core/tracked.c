@@ -67,9 +67,9 @@ static struct tracked *make(struct core *core, const struct core_ref *ref)
 	if (tracked == NULL)
 		return NULL;
 	*tracked = (struct tracked){.core = core, .ref = *ref};
-	struct list *lists[] = {&tracked->hash,     &tracked->changed,  &tracked->queue,
-							&tracked->of_owner, &tracked->transits, &tracked->debts,
-							&tracked->holders,  &tracked->monitors};
+	struct list *lists[] = {&tracked->changed,  &tracked->queue, &tracked->of_owner,
+							&tracked->transits, &tracked->debts, &tracked->holders,
+							&tracked->monitors};
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		list_init(lists[i]);
 	list_push(bucket_of(core, ref), &tracked->hash);
@@ -159,8 +159,6 @@ static struct passage *get_passage(struct core *core, struct tracked *tracked,
 	if (passage == NULL)
 		return NULL;
 	*passage = (struct passage){.tracked = tracked, .session = session};
-	list_init(&passage->of_tracked);
-	list_init(&passage->of_session);
 	list_push(of_tracked, &passage->of_tracked);
 	list_push(of_session, &passage->of_session);
 	return passage;
@@ -510,8 +508,6 @@ static fos_status register_holder(struct core *core, struct session *session,
 	if (holder == NULL)
 		return FOS_QUOTA;
 	*holder = (struct holder){.tracked = tracked, .session = session};
-	list_init(&holder->of_tracked);
-	list_init(&holder->of_session);
 	list_push(&tracked->holders, &holder->of_tracked);
 	list_push(&session->holders, &holder->of_session);
 	tracked->registrations++;

@@ -61,8 +61,8 @@ static fos_status add(struct core *core, const struct caller *caller, uint64_t c
 		core_free(core, monitor, sizeof *monitor);
 		return FOS_QUOTA;
 	}
-	struct list *links[] = {&monitor->hash,       &monitor->of_process,   &monitor->of_session,
-							&monitor->of_tracked, &monitor->cleanup.link, &monitor->due};
+	struct list *links[] = {&monitor->of_session, &monitor->of_tracked, &monitor->cleanup.link,
+							&monitor->due};
 	for (unsigned i = 0; i < BASE_COUNT(links); i++)
 		list_init(links[i]);
 	list_push(bucket_of(core, process, cap), &monitor->hash);
@@ -202,7 +202,6 @@ static struct watcher *add_watcher(struct core *core, struct object *object,
 	*watcher = (struct watcher){
 		.object = object, .session = session, .process = process, .monitor = monitor};
 	list_init(&watcher->hash);
-	list_init(&watcher->of_object);
 	list_init(&watcher->of_session);
 	list_push(&object->watchers, &watcher->of_object);
 	return watcher;

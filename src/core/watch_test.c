@@ -26,6 +26,34 @@ static void waits(struct actor actor, uint64_t cookie)
 	assert_false(monitor_ended(actor, cookie, &end));
 }
 
+/* A session ends with monitors of every kind: set, not sent yet, and ended, which its owner was not
+ * told yet. Nothing of them is left. */
+static void a_session_ends_with_all_kinds(void **state)
+{
+	(void)state;
+	enum { MANY = 200 };
+	struct world *world = world_new(2, NULL);
+	struct actor maker = actor_new(world, B), watcher = actor_new(world, A);
+	uint64_t object = actor_request(maker, 1), slots[MANY], cookies[MANY];
+	for (unsigned i = 0; i < MANY; i++)
+		slots[i] = actor_give(maker, object, watcher);
+	world->hold[A][B][CORE_CONTROL] = true;
+	for (unsigned i = 0; i < MANY; i++)
+		cookies[i] = actor_monitor(watcher, slots[i], false);
+	for (unsigned i = 0; i < MANY; i += 2)
+		assert_int_equal(actor_close(watcher, slots[i]), FOS_OK);
+	world_cut(world, A, B);
+	world_settle(world);
+	for (unsigned i = 0; i < MANY; i++) {
+		if (i % 2 == 0)
+			ends(watcher, cookies[i], FOS_CANCELLED, FOS_GONE_NOT);
+		else
+			ends(watcher, cookies[i], FOS_PEER_LOST, FOS_GONE_LINK);
+	}
+	assert_int_equal(actor_usage(watcher).monitors, 0);
+	world_end(world);
+}
+
 /* What becomes of an object of `maker` (0: here, else at another node) and of its watcher. */
 static void fires_revoked(uint32_t node)
 {
@@ -475,6 +503,7 @@ int main(void)
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(cancelled_with_the_slot),
 		cmocka_unit_test(crossing),
+		cmocka_unit_test(a_session_ends_with_all_kinds),
 		cmocka_unit_test(a_thousand_watchers),
 		cmocka_unit_test(watchers_die),
 		cmocka_unit_test(no_memory_at_the_owner),

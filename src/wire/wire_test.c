@@ -307,6 +307,35 @@ static void rules_of_counts(void **state)
 		assert_false(wire_parse_call_args((const uint8_t *)&good_call, size, &view));
 }
 
+/* As many of everything as there may be. */
+static void the_largest_table(void **state)
+{
+	static struct {
+		struct wire_args head;
+		struct wire_call_entry entries[FOS_ENTRIES_MAX];
+		struct wire_range ranges[FOS_RANGES_MAX];
+		struct wire_bound bounds[2 * FOS_ENTRIES_MAX];
+		uint8_t imm[FOS_IMM_TOTAL];
+	} t = {.head = {.entry_count = FOS_ENTRIES_MAX,
+					.range_count = FOS_RANGES_MAX,
+					.bound_count = 2 * FOS_ENTRIES_MAX,
+					.imm_bytes = FOS_IMM_TOTAL}};
+	/* Three entries have all ranges, three all bounds, which name the first two. */
+	for (unsigned i = 1; i < FOS_ENTRIES_MAX; i++)
+		t.entries[i] = (struct wire_call_entry){.kind = WIRE_ENTRY_REFINE, .cap = 1};
+	for (unsigned i = 0; i < FOS_RANGES_MAX; i++)
+		t.ranges[i] = (struct wire_range){.entry = (uint16_t)(i / 32),
+										  .offset = i % 32 * 200,
+										  .length = FOS_IMM_TOTAL / FOS_RANGES_MAX};
+	t.ranges[FOS_RANGES_MAX - 1].length += FOS_IMM_TOTAL % FOS_RANGES_MAX;
+	for (unsigned i = 0; i < 2 * FOS_ENTRIES_MAX; i++)
+		t.bounds[i] = (struct wire_bound){
+			.entry = (uint16_t)(i / 32 + 2), .index = (uint16_t)(i % 32), .value = 1};
+	struct wire_args_view view;
+	assert_true(wire_parse_call_args((const uint8_t *)&t, sizeof t, &view));
+	assert_int_equal(view.size, sizeof t);
+}
+
 struct message_table {
 	struct wire_args head;
 	struct wire_entry entries[3];
@@ -390,6 +419,17 @@ static void rules_of_exceptions(void **state)
 	assert_false(WITH_BYTE(message_error, AT + 16, 0, wire_check_message)); /* not padded */
 	assert_false(WITH_BYTE(message_error, AT + 16 + 63, 1, wire_check_message));
 	assert_false(WITH_BYTE(message_error, AT + 80 + 3, 1, wire_check_message));
+	static uint8_t longest[sizeof(struct wire_exception) + FOS_DETAIL_MAX];
+	struct wire_exception *e = (void *)longest;
+	const struct wire_exception *out;
+	const uint8_t *detail;
+	size_t used;
+	*e = (struct wire_exception){.status = FOS_BUSY, .detail_len = FOS_DETAIL_MAX - 1};
+	assert_true(wire_parse_exception(longest, sizeof longest, &out, &detail, &used));
+	assert_int_equal(used, sizeof longest);
+	assert_false(wire_parse_exception(longest, sizeof longest - 1, &out, &detail, &used));
+	e->detail_len++;
+	assert_false(wire_parse_exception(longest, sizeof longest, &out, &detail, &used));
 	/* An ERROR is nothing without its exception. */
 	size_t flag = offsetof(struct wire_message_error, exception);
 	assert_false(WITH_BYTE(message_error, flag, 0, wire_check_message));
@@ -439,6 +479,9 @@ static void rules_of_text(void **state)
 	size_t label = offsetof(struct wire_attach_attach, label);
 	assert_true(WITH_BYTE(attach_attach, label + 3, 'x', wire_check_attach));
 	assert_false(WITH_BYTE(attach_attach, label + 4, 'x', wire_check_attach));
+	assert_true(WITH_BYTE(attach_attach, label, ' ', wire_check_attach));
+	assert_true(WITH_BYTE(attach_attach, label, '~', wire_check_attach));
+	assert_false(WITH_BYTE(attach_attach, label, 0x1f, wire_check_attach));
 	assert_false(WITH_BYTE(attach_attach, label, 0x7f, wire_check_attach));
 	assert_false(WITH_BYTE(attach_attach, label, 0xc3, wire_check_attach));
 	assert_false(WITH_BYTE(attach_attach, 8, 1, wire_check_attach)); /* cookie */
@@ -586,6 +629,13 @@ static void lines_read_well(void **state)
 				   "copy_done #1144201745 copy=0x1716151413121110 epoch=0x2726252423222120 "
 				   "status=OUTCOME_UNKNOWN credits[0]=1 credits[1]=2 credits[2]=3 credits[3]=4 "
 				   "credits[4]=5 credits[5]=6");
+	/* What a terminal would obey is a dot. */
+	_Alignas(8) uint8_t copy[sizeof call_fail_bytes];
+	memcpy(copy, call_fail_bytes, sizeof copy);
+	memcpy(copy + sizeof(struct wire_call_fail), " ~\x1f\x7f\n", 5);
+	expect_line(copy, sizeof copy, false,
+				"fail cookie=0x807060504030201 delivery=0x1716151413121110 "
+				"status=DEVICE length=5 \" ~...\"");
 	char line[64];
 	assert_true(wire_print_record(line, sizeof line, call_null_bytes, 8) > 0);
 	assert_string_equal(line, "malformed record of 8 bytes");
@@ -605,6 +655,7 @@ int main(void)
 		cmocka_unit_test(rules_of_ranges),
 		cmocka_unit_test(rules_of_bounds),
 		cmocka_unit_test(rules_of_counts),
+		cmocka_unit_test(the_largest_table),
 		cmocka_unit_test(rules_of_message_entries),
 		cmocka_unit_test(rules_of_exceptions),
 		cmocka_unit_test(bounces_bring_no_arguments),

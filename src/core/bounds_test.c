@@ -1,0 +1,421 @@
+/* Bounds are exact: what just fits is taken, one more is refused, and a refusal takes nothing. And
+ * what a core does where its configuration says nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+
+#include "core/core_internal.h"
+#include "core/harness.h"
+
+enum { A, B, C };
+
+#define PREPARE(call, NAME, name, args, ...)                                  \
+	do {                                                                      \
+		struct wire_call_##name fixed_ = {__VA_ARGS__};                       \
+		call_init(call, WIRE_CALL_TYPE_##NAME, &fixed_, sizeof fixed_, args); \
+	} while (0)
+
+static struct core_limits *limits_of(struct actor actor)
+{
+	return &actor.node->core->config.limits;
+}
+
+/* ------------------------------------------------------------------ quotas of a Process */
+
+/* The call takes so much beside what is used: refused with one less left, taken with just that. */
+static void takes(struct actor who, const struct call *call, uint32_t *limit, uint32_t used,
+				  uint32_t need)
+{
+	uint32_t all = *limit;
+	struct core_usage before = actor_usage(who), after;
+	*limit = used + need - 1;
+	assert_int_equal(actor_ask(who, call, NULL), FOS_QUOTA);
+	after = actor_usage(who);
+	assert_memory_equal(&before, &after, sizeof before);
+	*limit = used + need;
+	assert_int_equal(actor_ask(who, call, NULL), FOS_OK);
+	*limit = all;
+}
+
+/* Slots, bytes and objects of a call that makes a capability. */
+static void costs(struct actor who, const struct call *call, uint32_t objects, uint32_t slots,
+				  uint32_t more_bytes)
+{
+	struct core_usage before = actor_usage(who);
+	assert_int_equal(actor_ask(who, call, NULL), FOS_OK);
+	struct core_usage after = actor_usage(who);
+	assert_int_equal(after.slots, before.slots + 1);
+	assert_int_equal(after.objects, before.objects + objects);
+	uint32_t bytes = after.values_bytes - before.values_bytes + more_bytes;
+	struct core_limits *limits = limits_of(who);
+	takes(who, call, &limits->slots, actor_usage(who).slots, slots);
+	takes(who, call, &limits->values_bytes, actor_usage(who).values_bytes, bytes);
+	if (objects > 0)
+		takes(who, call, &limits->objects, actor_usage(who).objects, objects);
+}
+
+static void each_capability_costs_what_it_takes(void **state)
+{
+	(void)state;
+	struct world *world = world_new(2, NULL);
+	struct actor owner = actor_new(world, A), who = actor_new(world, B);
+	uint64_t far = actor_give(owner, actor_request(owner, 1), who);
+	uint64_t near = actor_request(who, 2), memory = actor_memory(who, 0, 100, 3);
+	struct call call;
+	PREPARE(&call, REQUEST_CREATE, request_create, false, .handler = 3);
+	costs(who, &call, 1, 1, 0);
+	PREPARE(&call, MEMORY_CREATE, memory_create, false, .length = 5, .rights = 3);
+	costs(who, &call, 1, 1, 0);
+	PREPARE(&call, MEMORY_DIMINISH, memory_diminish, false, .cap = memory, .length = 5);
+	costs(who, &call, 0, 1, 0);
+	call = call_refinement(near);
+	call_imm(&call, 0, 0, "bytes", 5);
+	costs(who, &call, 0, 1, 0);
+	call = call_revtree(near, false);
+	costs(who, &call, 1, 1, 0);
+	call = call_revtree(far, false);
+	costs(who, &call, 1, 1, 0);
+	PREPARE(&call, REGISTRY_GET, registry_get, false, .time = 0);
+	costs(who, &call, 0, 1, 0);
+	world_end(world);
+}
+
+/* A ONCE Request keeps room for its answer. */
+static void room_is_kept_for_once(void **state)
+{
+	(void)state;
+	struct world *world = world_new(1, NULL);
+	struct actor who = actor_new(world, A);
+	struct call call;
+	PREPARE(&call, REQUEST_CREATE, request_create, false, .once = true, .deadline = 1000);
+	struct core_usage before = actor_usage(who);
+	uint64_t cap;
+	assert_int_equal(actor_call(who, &call, &cap), FOS_OK);
+	uint32_t bytes = actor_usage(who).values_bytes - before.values_bytes;
+	assert_int_equal(actor_revoke(who, cap), FOS_OK);
+	assert_int_equal(actor_close(who, cap), FOS_OK);
+	struct core_limits *limits = limits_of(who);
+	takes(who, &call, &limits->slots, 0, 1 + ONCE_SLOTS);
+	/* What is kept for one is not there for others. */
+	takes(who, &call, &limits->slots, ONCE_SLOTS + 1, 1 + ONCE_SLOTS);
+	takes(who, &call, &limits->values_bytes, 2 * (ONCE_BYTES + bytes), ONCE_BYTES + bytes);
+	takes(who, &call, &limits->once, 3, 1);
+	world_end(world);
+}
+
+/* Calls that wait. */
+static void waits_are_bounded(void **state)
+{
+	(void)state;
+	struct world *world = world_new(1, NULL);
+	struct actor who = actor_new(world, A), server = actor_new(world, A);
+	uint64_t memory = actor_memory(who, 0, 100, 3), base = actor_request(server, 1);
+	uint64_t door = actor_give(server, base, who);
+	struct core_limits *limits = limits_of(who);
+	world->hold_slices = true;
+	limits->copies = 2;
+	struct call call = call_copy(memory, memory, 0, 0);
+	uint64_t first = call_submit(who, &call), second = call_submit(who, &call);
+	assert_int_equal(actor_call(who, &call, NULL), FOS_QUOTA);
+	assert_int_equal(actor_usage(who).copies, 2);
+	world->hold_slices = false;
+	world_settle(world);
+	assert_int_equal(call_status(who, first), FOS_OK);
+	assert_int_equal(call_status(who, second), FOS_OK);
+
+	/* Places of the inbox; then invocations, questions and copies wait in one quota. */
+	limits->deliveries = 3;
+	limits->parked = 5;
+	struct arrival arrival;
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(actor_invoke(who, door), FOS_OK);
+		assert_true(actor_arrival(server, &arrival));
+	}
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(actor_invoke(who, door), FOS_OK);
+	assert_false(actor_arrival(server, &arrival));
+	assert_int_equal(actor_usage(server).deliveries, 3);
+	call = call_copy(memory, memory, 0, 0);
+	assert_int_equal(actor_ask(who, &call, NULL), FOS_OK);
+	struct call ask;
+	uint64_t known;
+	PREPARE(&ask, REGISTRY_GET, registry_get, false, .time = 0);
+	assert_int_equal(actor_call(who, &ask, &known), FOS_OK);
+	PREPARE(&ask, REGISTRY_GET, registry_get, false, .other = known, .time = 1000);
+	uint64_t waits = call_submit(who, &ask);
+	assert_int_equal(actor_usage(who).parked, 5);
+	assert_int_equal(actor_call(who, &ask, NULL), FOS_QUOTA);
+	assert_int_equal(actor_invoke(who, door), FOS_QUOTA);
+	assert_int_equal(actor_ask(who, &call, NULL), FOS_QUOTA);
+	world_tick(world, 1000);
+	assert_int_equal(call_status(who, waits), FOS_TIMED_OUT);
+	assert_int_equal(actor_usage(who).parked, 4);
+	assert_int_equal(actor_invoke(who, door), FOS_OK);
+	world_end(world);
+}
+
+/* ------------------------------------------------------------------ deliveries */
+
+/* The provider's space takes what comes to the last slot and byte, its on_error included. */
+static void a_delivery_needs_its_room(void **state)
+{
+	(void)state;
+	struct world *world = world_new(1, NULL);
+	struct actor server = actor_new(world, A), client = actor_new(world, A);
+	uint64_t door = actor_give(server, actor_request(server, 1), client);
+	uint64_t memory = actor_memory(client, 0, 100, 3), sorry = actor_request(client, 9);
+	struct call call = call_invoke(door, 0, 0);
+	for (unsigned i = 0; i < 3; i++)
+		call_cap(&call, 0, i, call_slot(&call, memory));
+	call.entries[0].on_error = (uint16_t)call_slot(&call, sorry);
+	for (unsigned i = 0; i < 40; i++)
+		actor_memory(server, 0, 1, 3); /* more than the client has */
+	struct core_usage before = actor_usage(server), during;
+	assert_int_equal(actor_call(client, &call, NULL), FOS_OK);
+	during = actor_usage(server);
+	struct arrival arrival;
+	assert_true(actor_arrival(server, &arrival));
+	assert_int_equal(actor_finish(server, arrival.id), FOS_OK);
+	struct core_usage after = actor_usage(server);
+	assert_memory_equal(&before, &after, sizeof before);
+	struct core_limits *limits = limits_of(server);
+	uint32_t *bounds[] = {&limits->slots, &limits->values_bytes};
+	const uint32_t needed[] = {during.slots, during.values_bytes};
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t all = *bounds[i];
+		*bounds[i] = needed[i] - 1;
+		assert_int_equal(actor_call(client, &call, NULL), FOS_QUOTA);
+		after = actor_usage(server);
+		assert_memory_equal(&before, &after, sizeof before);
+		*bounds[i] = needed[i];
+		assert_int_equal(actor_call(client, &call, NULL), FOS_OK);
+		*bounds[i] = all;
+		assert_true(actor_arrival(server, &arrival));
+		assert_int_equal(actor_finish(server, arrival.id), FOS_OK);
+	}
+	world_end(world);
+}
+
+/* The answer that just fits into what is kept for a ONCE Request comes also into a full space. */
+static void the_largest_answer_that_is_kept_for(void **state)
+{
+	(void)state;
+	static const uint8_t bytes[2900];
+	struct world *world = world_new(1, NULL);
+	struct actor who = actor_new(world, A), server = actor_new(world, A);
+	uint64_t plain = actor_request(server, 1), large, small;
+	uint32_t used = actor_usage(server).values_bytes;
+	struct call call = call_refinement(plain);
+	call_imm(&call, 0, 0, bytes, sizeof bytes);
+	assert_int_equal(actor_call(server, &call, &large), FOS_OK);
+	uint32_t large_weight = actor_usage(server).values_bytes - used;
+	/* The rest up to ONCE_BYTES: one that weighs what is left beside six plain ones. */
+	uint32_t rest = ONCE_BYTES - large_weight - (ONCE_SLOTS - 2) * used;
+	call = call_refinement(plain);
+	call_imm(&call, 0, 0, bytes, rest - used - 100);
+	assert_int_equal(actor_call(server, &call, &small), FOS_OK);
+	assert_int_equal(actor_usage(server).values_bytes, used + large_weight + rest);
+	for (int too_much = 0; too_much < 2; too_much++) {
+		uint64_t once = actor_give(who, actor_once(who, 5, 1000000), server);
+		limits_of(who)->slots = actor_usage(who).slots + ONCE_SLOTS;
+		limits_of(who)->values_bytes = actor_usage(who).values_bytes + ONCE_BYTES;
+		call = call_invoke(once, 0, 0);
+		unsigned entry = call_slot(&call, plain);
+		for (unsigned i = 0; i < ONCE_SLOTS - 2; i++)
+			call_cap(&call, 0, i, entry);
+		call_cap(&call, 0, ONCE_SLOTS - 2, call_slot(&call, large));
+		call_cap(&call, 0, ONCE_SLOTS - 1, call_slot(&call, too_much ? large : small));
+		uint32_t slots = limits_of(who)->slots;
+		limits_of(who)->slots = LIMIT_SLOTS;
+		assert_int_equal(actor_call(server, &call, NULL), FOS_OK);
+		limits_of(who)->slots = slots;
+		struct arrival arrival;
+		assert_true(actor_arrival(who, &arrival));
+		assert_int_equal(arrival.status, too_much ? FOS_QUOTA : FOS_OK);
+		assert_int_equal(arrival.cap_count, too_much ? 0 : ONCE_SLOTS);
+		limits_of(who)->slots = LIMIT_SLOTS;
+		limits_of(who)->values_bytes = LIMIT_VALUES_BYTES;
+		assert_int_equal(actor_finish(who, arrival.id), FOS_OK);
+	}
+	world_end(world);
+}
+
+/* What one message can carry bounds also what goes with a copy to its source's owner. */
+static void a_copy_with_too_much_to_carry(void **state)
+{
+	(void)state;
+	struct world *world = world_new(2, NULL);
+	struct actor owner = actor_new(world, A), who = actor_new(world, B);
+	uint64_t src = actor_give(owner, actor_memory(owner, 0, 100, 3), who);
+	uint64_t dst = actor_memory(who, 0, 100, 3), base = actor_request(who, 1), refined, then;
+	/* The call itself, dst, src, `then`, what it binds, and one of these binds the others. */
+	for (unsigned more = 0; more < 2; more++) {
+		struct call call = call_refinement(base);
+		for (unsigned i = 0; i < FOS_CAPS_MAX; i++)
+			call_cap(&call, 0, i, call_part(&call, dst, i, 1, 0));
+		assert_int_equal(actor_call(who, &call, &refined), FOS_OK);
+		call = call_refinement(base);
+		for (unsigned i = 0; i < FOS_ENTRIES_MAX - 5 - FOS_CAPS_MAX + more; i++)
+			call_cap(&call, 0, i, call_part(&call, dst, i, 2, 0));
+		call_cap(&call, 0, FOS_CAPS_MAX - 1, call_slot(&call, refined));
+		assert_int_equal(actor_call(who, &call, &then), FOS_OK);
+		call = call_copy(dst, src, 0, 0);
+		call_cap(&call, 0, FOS_NEXT, call_slot(&call, then));
+		assert_int_equal(actor_ask(who, &call, NULL), more ? FOS_QUOTA : FOS_OK);
+	}
+	struct arrival arrival;
+	assert_true(actor_arrival(who, &arrival));
+	assert_int_equal(arrival.cap_count, FOS_ENTRIES_MAX - 5 - FOS_CAPS_MAX + 1);
+	assert_false(actor_arrival(who, &arrival));
+	world_end(world);
+}
+
+/* ------------------------------------------------------------------ what is kept for a peer */
+
+/* Exceptions that A's invocations make at B wait for credits to C; so many are kept, and while they
+ * are A cannot make B keep copies besides. */
+static void what_one_peer_makes_us_keep(void **state)
+{
+	(void)state;
+	struct world *world = world_new(3, NULL);
+	struct actor a = actor_new(world, A), b = actor_new(world, B), c = actor_new(world, C);
+	uint64_t base = actor_request(b, 1), memory = actor_memory(b, 0, 100, 3);
+	uint64_t dead = actor_give(b, base, a), far = actor_give(b, memory, a);
+	uint64_t sorry = actor_give(c, actor_request(c, 9), a), mine = actor_memory(a, 0, 100, 3);
+	assert_int_equal(actor_revoke(b, base), FOS_OK);
+	world->hold[B][C][CORE_CONTROL] = true;
+	const struct fos_counters *counters = core_counters(b.node->core);
+	struct call call = call_invoke(dead, 0, 0);
+	call.entries[0].on_error = (uint16_t)call_slot(&call, sorry);
+	struct call from = call_copy(mine, far, 0, 0), to = call_copy(far, mine, 0, 0);
+	uint32_t all = wire_class_credits(WIRE_CLASS_ERROR) + KEPT_FOR_PEER;
+	uint64_t dropped = counters->dropped;
+	for (uint32_t i = 1; i <= all; i++) {
+		assert_int_equal(actor_call(a, &call, NULL), FOS_OK);
+		world_settle(world);
+		if (i < all - 1)
+			continue;
+		fos_status expected = i == all ? FOS_QUOTA : FOS_OK;
+		assert_int_equal(actor_ask(a, &from, NULL), expected);
+		assert_int_equal(actor_ask(a, &to, NULL), expected);
+	}
+	assert_int_equal(counters->dropped, dropped);
+	assert_int_equal(actor_call(a, &call, NULL), FOS_OK);
+	world_settle(world);
+	assert_int_equal(counters->dropped, dropped + 1);
+	world_end(world);
+}
+
+/* ------------------------------------------------------------------ without a configuration */
+
+static void what_is_so_by_default(void **state)
+{
+	(void)state;
+	struct world *world = world_new(2, NULL);
+	struct actor a = actor_new(world, A), b = actor_new(world, B);
+	uint64_t door = actor_give(a, actor_request(a, 1), b);
+	/* Five seconds for an invocation. */
+	assert_int_equal(actor_invoke(b, door), FOS_OK);
+	world_settle(world);
+	struct arrival arrival;
+	assert_true(actor_arrival(a, &arrival));
+	assert_int_equal(arrival.time_left, 5000000000u);
+	/* Slices of 128 KiB. */
+	enum { SLICE = 128 << 10 };
+	uint64_t slices = world_messages(world, WIRE_MESSAGE_TYPE_DATA);
+	uint64_t dst = actor_give(a, actor_memory(a, 0, SLICE + 1, 3), b);
+	for (unsigned more = 0; more < 2; more++) {
+		struct call call = call_copy(dst, actor_memory(b, 0, SLICE + more, 3), 0, 0);
+		assert_int_equal(actor_ask(b, &call, NULL), FOS_OK);
+		slices += 1 + more;
+		assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_DATA), slices);
+	}
+	/* A heartbeat each 250 ms, and a second of silence. */
+	uint64_t beats = world_messages(world, WIRE_MESSAGE_TYPE_HEARTBEAT);
+	world_tick(world, 249999999);
+	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_HEARTBEAT), beats);
+	for (unsigned i = 1; i <= 4; i++) {
+		world_tick(world, i == 1 ? 1 : 250000000);
+		assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_HEARTBEAT), beats + 2 * i);
+		assert_int_equal(a.node->ended_sessions + b.node->ended_sessions, 0);
+	}
+	world_tick(world, 250000000);
+	assert_int_equal(a.node->ended_sessions + b.node->ended_sessions, 1);
+	world_end(world);
+}
+
+/* Who comes late himself by more than a heartbeat does not blame the peer; by just that he does. */
+static void late_heartbeats(void **state)
+{
+	(void)state;
+	for (unsigned more = 0; more < 2; more++) {
+		struct world *world = world_new(2, NULL);
+		const struct world_node *node = &world->nodes[A];
+		uint64_t late = 2 * node->config.heartbeat + more;
+		for (unsigned i = 0; i < 8; i++)
+			world_tick(world, late);
+		assert_int_equal(node->ended_sessions, 1 - more);
+		world_end(world);
+	}
+}
+
+/* The longest names there are, whole. */
+static void names_of_full_length(void **state)
+{
+	(void)state;
+	struct core_config config;
+	core_config_default(&config);
+	memset(config.node_name, 'x', sizeof config.node_name - 1);
+	struct world *world = world_new(1, &config);
+	struct actor who = actor_new(world, A);
+	struct process *process = core_process_find(who.node->core, who.process);
+	memset(process->principal.label, 'y', FOS_LABEL_MAX - 1);
+	uint64_t self = actor_request(who, 1), sorry = actor_request(who, 9);
+	struct call call = call_invoke(self, 0, 0);
+	call.entries[0].on_error = (uint16_t)call_slot(&call, sorry);
+	assert_int_equal(actor_call(who, &call, NULL), FOS_OK);
+	struct arrival arrival;
+	assert_true(actor_arrival(who, &arrival));
+	char text[FOS_DETAIL_MAX];
+	memset(text, 'z', sizeof text - 1);
+	text[sizeof text - 1] = 0;
+	assert_int_equal(actor_fail(who, arrival.id, FOS_DEVICE, text), FOS_OK);
+	assert_true(actor_arrival(who, &arrival));
+	char where[2 * FOS_LABEL_MAX] = "node0";
+	memset(where + 5, 'x', FOS_LABEL_MAX - 6);
+	where[FOS_LABEL_MAX - 1] = '/';
+	memset(where + FOS_LABEL_MAX, 'y', FOS_LABEL_MAX - 1);
+	assert_string_equal(arrival.where, where);
+	assert_memory_equal(arrival.detail, text, sizeof text);
+	/* The shortest, and none: the status in words. */
+	static const char *const said[] = {"!", ""};
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(actor_call(who, &call, NULL), FOS_OK);
+		assert_true(actor_arrival(who, &arrival));
+		assert_int_equal(actor_fail(who, arrival.id, FOS_DEVICE, said[i]), FOS_OK);
+		assert_true(actor_arrival(who, &arrival));
+		assert_string_equal(arrival.detail, i == 0 ? "!" : fos_status_text(FOS_DEVICE));
+	}
+	world_end(world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_capability_costs_what_it_takes),
+		cmocka_unit_test(room_is_kept_for_once),
+		cmocka_unit_test(waits_are_bounded),
+		cmocka_unit_test(a_delivery_needs_its_room),
+		cmocka_unit_test(the_largest_answer_that_is_kept_for),
+		cmocka_unit_test(a_copy_with_too_much_to_carry),
+		cmocka_unit_test(what_one_peer_makes_us_keep),
+		cmocka_unit_test(what_is_so_by_default),
+		cmocka_unit_test(late_heartbeats),
+		cmocka_unit_test(names_of_full_length),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
