@@ -177,6 +177,10 @@ class Command(Clusters):
             result = run(*words)
             self.assertEqual(result.returncode, 2, result.stderr)
             self.assertIn("--failure-timeout takes milliseconds, 50 to 60000", result.stderr)
+        for words in (["up", "--nodes", "3"], ["up", "--nodes=17"], ["up", "--nodes", "6x"]):
+            result = run(*words)
+            self.assertEqual(result.returncode, 2, result.stderr)
+            self.assertIn("--nodes takes a number of nodes, 4 to 16", result.stderr)
         for words in (["run", "--cluster"], ["status", "--cluster"], ["up", "--cluster="], ["down", "--cluster=A/b"]):
             result = run(*words)
             self.assertEqual(result.returncode, 2, result.stderr)
@@ -229,6 +233,17 @@ class Life(Clusters):
         self.assertNotEqual(run("up", "--cluster", name).returncode, 0, "a second one of that name")
         self.assertEqual(run("down", "--cluster", name).returncode, 0)
         self.assertFalse(processes_of(name))
+
+    def test_more_nodes(self):
+        """They have a Controller, links to all others, and nothing else."""
+        name = self.up("--nodes", "6")
+        nodes = self.status(name)
+        self.assertEqual(sorted(nodes), ["app", "fs", "gpu", "node5", "node6", "storage"])
+        for node in nodes.values():
+            self.assertEqual([link["up"] for link in node["links"]], [True] * 5, node)
+        self.assertEqual(nodes["node6"]["processes"], [])
+        self.assertEqual(self.programs(name)[0]["node6/fractosd"]["state"], "serving")
+        self.assertEqual(run("restart", "--cluster", name, "node6/fractosd").returncode, 0)
 
     def test_loopback(self):
         name = self.up("--no-netns")

@@ -17,13 +17,12 @@
 
 #include "tools.h"
 
-const struct program programs[PROGRAMS] = {
-	{"app", "fractosd", "fractosd", 0},        {"fs", "fractosd", "fractosd", 0},
-	{"storage", "fractosd", "fractosd", 0},    {"gpu", "fractosd", "fractosd", 0},
-	{"fs", "registry", "fractos-registry", 1}, {"storage", "blk", "fractos-blk", 2},
-	{"gpu", "gpu", "fractos-gpu", 2},          {"fs", "fs", "fractos-fs", 3},
+static const struct program services[] = {
+	{"fs", "registry", "fractos-registry", 1},
+	{"storage", "blk", "fractos-blk", 2},
+	{"gpu", "gpu", "fractos-gpu", 2},
+	{"fs", "fs", "fractos-fs", 3},
 };
-const unsigned program_count = PROGRAMS;
 
 void complain(const char *format, ...)
 {
@@ -69,9 +68,41 @@ bool cluster_name_valid(const char *name)
 		   strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len && name[0] != '-';
 }
 
+/* A Controller on each node, and the services on theirs. */
+static void list_programs(struct cluster *cluster)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < cluster->node_count; i++) {
+		struct program *program = &cluster->programs[n++];
+		*program = (struct program){.name = "fractosd", .file = "fractosd", .wave = 0};
+		format(program->node, sizeof program->node, "%s", cluster->nodes[i].name);
+	}
+	for (size_t i = 0; i < sizeof services / sizeof services[0]; i++)
+		cluster->programs[n++] = services[i];
+	cluster->program_count = n;
+}
+
+void cluster_set_nodes(struct cluster *cluster, unsigned count)
+{
+	static const char *const names[NODES_LEAST] = {"app", "fs", "storage", "gpu"};
+
+	cluster->node_count = count;
+	for (unsigned i = 0; i < count; i++) {
+		struct node *node = &cluster->nodes[i];
+		node->id = i + 1;
+		if (i < NODES_LEAST)
+			format(node->name, sizeof node->name, "%s", names[i]);
+		else
+			format(node->name, sizeof node->name, "node%u", node->id);
+		format(node->socket, sizeof node->socket, "%.120s/%.31s/socket", cluster->dir, node->name);
+		format(node->recorder, sizeof node->recorder, "%.120s/%.31s/recorder", cluster->dir,
+			   node->name);
+	}
+	list_programs(cluster);
+}
+
 void cluster_describe(struct cluster *cluster, const char *name)
 {
-	static const char *const names[] = {"app", "fs", "storage", "gpu"};
 	char root[PATH_LEN / 4];
 
 	memset(cluster, 0, sizeof *cluster);
@@ -85,14 +116,7 @@ void cluster_describe(struct cluster *cluster, const char *name)
 	cluster->own_data = true;
 	cluster->netns = geteuid() == 0;
 	cluster->respawn = true;
-	cluster->node_count = sizeof names / sizeof names[0];
-	for (unsigned i = 0; i < cluster->node_count; i++) {
-		struct node *node = &cluster->nodes[i];
-		node->id = i + 1;
-		format(node->name, sizeof node->name, "%s", names[i]);
-		format(node->socket, sizeof node->socket, "%.120s/%s/socket", cluster->dir, names[i]);
-		format(node->recorder, sizeof node->recorder, "%.120s/%s/recorder", cluster->dir, names[i]);
-	}
+	cluster_set_nodes(cluster, NODES_LEAST);
 }
 
 /* Takes a free TCP port of the loopback by binding it; the descriptor keeps it until all are had.
@@ -341,7 +365,10 @@ bool cluster_load(struct cluster *cluster, const char *name)
 	format(path, sizeof path, "%s/cluster.conf", cluster->dir);
 	memset(cluster->nodes, 0, sizeof cluster->nodes);
 	cluster->node_count = 0;
-	return ini_parse(path, on_key, cluster) == 0 && cluster->node_count > 0;
+	if (ini_parse(path, on_key, cluster) != 0 || cluster->node_count == 0)
+		return false;
+	list_programs(cluster);
+	return true;
 }
 
 void cluster_each(void (*each)(const char *name, void *arg), void *arg)

@@ -45,6 +45,20 @@ static bool take_rate(const char *value, uint64_t *out)
 	return false;
 }
 
+static bool take_nodes(const char *value, struct cluster *out)
+{
+	char *end;
+	unsigned long count = strtoul(value, &end, 10);
+
+	if (value[0] < '0' || value[0] > '9' || *end != '\0' || count < NODES_LEAST ||
+		count > NODES_MAX) {
+		complain("--nodes takes a number of nodes, %d to %d", NODES_LEAST, NODES_MAX);
+		return false;
+	}
+	cluster_set_nodes(out, (unsigned)count);
+	return true;
+}
+
 static bool take_timeout(const char *value, unsigned *out)
 {
 	char *end;
@@ -86,6 +100,7 @@ int command_up(int argc, char **argv)
 		"a "
 		"Controller and\nservices each, supervised, started again when they die.\n\n"
 		"  --cluster NAME   (faces) its name\n"
+		"  --nodes N        (4) 4 to 16; node5, node6, ... have a Controller only\n"
 		"  --no-netns       nodes are loopback ports; the default without root\n"
 		"  --rate RATE      shape every node's link: 1gbit to 1000gbit, 1mbit to 1000mbit, none\n"
 		"  --data DIR       keep volumes and metadata there; default: removed by `down`\n"
@@ -93,6 +108,7 @@ int command_up(int argc, char **argv)
 		"  --failure-timeout MS\n"
 		"                   (1000) a node silent for so long is given up, 50 to 60000\n";
 	static const struct option options[] = {{"no-netns", no_argument, NULL, 'n'},
+											{"nodes", required_argument, NULL, 'c'},
 											{"rate", required_argument, NULL, 'r'},
 											{"data", required_argument, NULL, 'd'},
 											{"no-respawn", no_argument, NULL, 's'},
@@ -111,7 +127,10 @@ int command_up(int argc, char **argv)
 			cluster.netns = false;
 		else if (c == 's')
 			cluster.respawn = false;
-		else if (c == 'd') {
+		else if (c == 'c') {
+			if (!take_nodes(optarg, &cluster))
+				return 2;
+		} else if (c == 'd') {
 			if (!realpath(optarg, cluster.data)) {
 				complain("--data %s: %s", optarg, strerror(errno));
 				return 1;

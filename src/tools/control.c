@@ -64,7 +64,8 @@ const char *program_state_name(enum program_state state)
 }
 
 /* One line of the answer: NODE/PROGRAM STATE PID ENDS REASON... */
-static void take_program(const char *line, struct program_report out[PROGRAMS])
+static void take_program(const struct cluster *cluster, const char *line,
+						 struct program_report out[PROGRAMS_MAX])
 {
 	struct program_report report = {.state = PROGRAM_DEAD};
 	char name[2 * NAME_LEN + 2], state[16], full[2 * NAME_LEN + 2];
@@ -77,24 +78,24 @@ static void take_program(const char *line, struct program_report out[PROGRAMS])
 	for (unsigned i = 0; i < sizeof states / sizeof states[0]; i++)
 		if (!strcmp(states[i], state))
 			report.state = (enum program_state)i;
-	for (unsigned i = 0; i < program_count; i++) {
-		format(full, sizeof full, "%s/%s", programs[i].node, programs[i].name);
+	for (unsigned i = 0; i < cluster->program_count; i++) {
+		format(full, sizeof full, "%s/%s", cluster->programs[i].node, cluster->programs[i].name);
 		if (!strcmp(full, name))
 			out[i] = report;
 	}
 }
 
-bool cluster_programs(const struct cluster *cluster, struct program_report out[PROGRAMS])
+bool cluster_programs(const struct cluster *cluster, struct program_report out[PROGRAMS_MAX])
 {
 	char answer[PROGRAMS_ANSWER_LEN];
 
-	for (unsigned i = 0; i < PROGRAMS; i++)
+	for (unsigned i = 0; i < PROGRAMS_MAX; i++)
 		out[i] = (struct program_report){.state = PROGRAM_DEAD, .last_end = "not known"};
 	if (!control(cluster, "programs", answer, sizeof answer) || strncmp(answer, "ok", 2) != 0)
 		return false;
 	for (char *rest = NULL, *line = strtok_r(answer, "\n", &rest); line;
 		 line = strtok_r(NULL, "\n", &rest))
-		take_program(line, out);
+		take_program(cluster, line, out);
 	return true;
 }
 
@@ -120,19 +121,19 @@ void program_advice(const struct cluster *cluster, const struct program *program
 
 void tell_what_is_missing(const struct cluster *cluster, bool stays)
 {
-	struct program_report reports[PROGRAMS];
+	struct program_report reports[PROGRAMS_MAX];
 	char advice[PATH_LEN + 160];
 
 	if (!cluster_programs(cluster, reports)) {
 		complain("the supervisor of the cluster \"%s\" is gone", cluster->name);
 		return;
 	}
-	for (unsigned i = 0; i < program_count; i++) {
+	for (unsigned i = 0; i < cluster->program_count; i++) {
 		const struct program_report *r = &reports[i];
 		if (r->state == PROGRAM_SERVING)
 			continue;
-		program_advice(cluster, &programs[i], r, advice, sizeof advice);
-		complain("%s/%s is %s%s%s%s%s%s", programs[i].node, programs[i].name,
+		program_advice(cluster, &cluster->programs[i], r, advice, sizeof advice);
+		complain("%s/%s is %s%s%s%s%s%s", cluster->programs[i].node, cluster->programs[i].name,
 				 program_state_name(r->state), r->last_end[0] ? " (" : "", r->last_end,
 				 r->last_end[0] ? ")" : "", stays && advice[0] ? ": " : "", stays ? advice : "");
 	}

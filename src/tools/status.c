@@ -98,10 +98,10 @@ static void show_programs(const struct cluster *cluster, const struct program_re
 {
 	char advice[PATH_LEN + 160], name[2 * NAME_LEN + 2];
 
-	for (unsigned i = 0; i < program_count; i++) {
+	for (unsigned i = 0; i < cluster->program_count; i++) {
 		const struct program_report *r = &reports[i];
-		program_advice(cluster, &programs[i], r, advice, sizeof advice);
-		format(name, sizeof name, "%s/%s", programs[i].node, programs[i].name);
+		program_advice(cluster, &cluster->programs[i], r, advice, sizeof advice);
+		format(name, sizeof name, "%s/%s", cluster->programs[i].node, cluster->programs[i].name);
 		printf("program %-16s %-8s", name, program_state_name(r->state));
 		if (r->pid != 0)
 			printf("  pid %d", (int)r->pid);
@@ -199,13 +199,13 @@ static cJSON *json_node(const struct node *node, const fos_recorder *r)
 	return o;
 }
 
-static cJSON *json_programs(const struct program_report *reports)
+static cJSON *json_programs(const struct cluster *cluster, const struct program_report *reports)
 {
 	cJSON *array = cJSON_CreateArray();
-	for (unsigned i = 0; i < program_count; i++) {
+	for (unsigned i = 0; i < cluster->program_count; i++) {
 		cJSON *o = cJSON_CreateObject();
-		cJSON_AddStringToObject(o, "node", programs[i].node);
-		cJSON_AddStringToObject(o, "name", programs[i].name);
+		cJSON_AddStringToObject(o, "node", cluster->programs[i].node);
+		cJSON_AddStringToObject(o, "name", cluster->programs[i].name);
 		cJSON_AddStringToObject(o, "state", program_state_name(reports[i].state));
 		put(o, "pid", (uint64_t)reports[i].pid);
 		put(o, "ends", reports[i].ends);
@@ -240,17 +240,17 @@ static void print_json(cJSON *root)
 static int show_cluster(const struct cluster *cluster, bool json)
 {
 	static fos_recorder recorder;
-	struct program_report reports[PROGRAMS];
+	struct program_report reports[PROGRAMS_MAX];
 	cJSON *root = json ? cJSON_CreateObject() : NULL;
 	const bool supervised = cluster_programs(cluster, reports);
 	bool fine = supervised;
 
-	for (unsigned i = 0; i < program_count; i++)
+	for (unsigned i = 0; i < cluster->program_count; i++)
 		fine = fine && program_fine(&reports[i]);
 	if (json) {
 		cJSON_AddStringToObject(root, "cluster", cluster->name);
 		cJSON_AddBoolToObject(root, "supervised", supervised);
-		cJSON_AddItemToObject(root, "programs", json_programs(reports));
+		cJSON_AddItemToObject(root, "programs", json_programs(cluster, reports));
 	} else if (supervised) {
 		show_programs(cluster, reports);
 	}

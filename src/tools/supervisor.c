@@ -56,7 +56,7 @@ struct client { /* of the control socket; waits until its program serves */
 struct supervisor {
 	struct cluster *cluster;
 	struct network network;
-	struct running running[PROGRAMS];
+	struct running running[PROGRAMS_MAX];
 	struct client clients[CLIENTS_MAX];
 	int signals, control, report;
 	int wave; /* programs of waves up to this one may run */
@@ -70,7 +70,7 @@ struct supervisor {
 /* In the child: into the node's namespace, its log as stderr, the pipe as stdout. */
 static _Noreturn void become(const struct supervisor *s, unsigned i, int out, pid_t parent)
 {
-	const struct program *program = &programs[i];
+	const struct program *program = &s->cluster->programs[i];
 	const struct cluster *cluster = s->cluster;
 	const char *argv[24];
 	char text[PATH_LEN * 2], path[PATH_LEN * 2], log[PATH_LEN * 2];
@@ -163,7 +163,8 @@ static void last_line(const struct supervisor *s, unsigned i, char *out, size_t 
 {
 	char path[PATH_LEN * 2], line[256];
 	out[0] = 0;
-	format(path, sizeof path, "%s/%s/%s.log", s->cluster->dir, programs[i].node, programs[i].name);
+	format(path, sizeof path, "%s/%s/%s.log", s->cluster->dir, s->cluster->programs[i].node,
+		   s->cluster->programs[i].name);
 	FILE *file = fopen(path, "re");
 	while (file && fgets(line, sizeof line, file)) {
 		line[strcspn(line, "\n")] = 0;
@@ -211,8 +212,9 @@ static void program_died(struct supervisor *s, unsigned i, enum state before)
 	const uint64_t now = clock_ns();
 	char why[LAST_END_LEN + 128], line[sizeof why + 16];
 
-	format(why, sizeof why, "%s on node %s %s (%s)", programs[i].file, programs[i].node,
-		   before == STARTING ? "did not start" : "ended", r->last_end);
+	format(why, sizeof why, "%s on node %s %s (%s)", s->cluster->programs[i].file,
+		   s->cluster->programs[i].node, before == STARTING ? "did not start" : "ended",
+		   r->last_end);
 	if (before == STARTING && !s->up) {
 		fail(s, why);
 		return;
@@ -265,10 +267,11 @@ static void program_ended(struct supervisor *s, unsigned i, int status)
  * and at the first start all waves before it anywhere. */
 static bool may_start(const struct supervisor *s, unsigned i)
 {
-	for (unsigned p = 0; p < program_count; p++) {
-		if (programs[p].wave >= programs[i].wave || s->running[p].state == SERVING)
+	for (unsigned p = 0; p < s->cluster->program_count; p++) {
+		if (s->cluster->programs[p].wave >= s->cluster->programs[i].wave ||
+			s->running[p].state == SERVING)
 			continue;
-		if (!s->up || !strcmp(programs[p].node, programs[i].node))
+		if (!s->up || !strcmp(s->cluster->programs[p].node, s->cluster->programs[i].node))
 			return false;
 	}
 	return true;
@@ -277,7 +280,7 @@ static bool may_start(const struct supervisor *s, unsigned i)
 static void start_what_may(struct supervisor *s)
 {
 	uint64_t now = clock_ns();
-	for (unsigned i = 0; i < program_count; i++) {
+	for (unsigned i = 0; i < s->cluster->program_count; i++) {
 		struct running *r = &s->running[i];
 		if (r->state == OFF && r->respawn != 0 && r->respawn <= now && may_start(s, i))
 			start_program(s, i);
@@ -320,12 +323,12 @@ static void program_ready(struct supervisor *s, unsigned i)
 	r->state = SERVING;
 	answer_waiting(s, (int)i, "ok");
 	unsigned serving = 0;
-	for (unsigned p = 0; p < program_count; p++)
+	for (unsigned p = 0; p < s->cluster->program_count; p++)
 		serving += s->running[p].state == SERVING;
 	if (!s->up) {
-		format(text, sizeof text, "started %u of %u", serving, program_count);
+		format(text, sizeof text, "started %u of %u", serving, s->cluster->program_count);
 		say(s, text);
-		if (serving == program_count) {
+		if (serving == s->cluster->program_count) {
 			s->up = true;
 			say(s, "up");
 			let_go(s);
@@ -338,19 +341,19 @@ static void reap(struct supervisor *s)
 	int status;
 	pid_t pid;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (unsigned i = 0; i < program_count; i++)
+		for (unsigned i = 0; i < s->cluster->program_count; i++)
 			if (s->running[i].state != OFF && s->running[i].pid == pid)
 				program_ended(s, i, status);
 }
 
 /* ------------------------------------------------------------------ control socket */
 
-static int find_program(const char *name)
+static int find_program(const struct supervisor *s, const char *name)
 {
-	for (unsigned i = 0; i < program_count; i++) {
-		size_t n = strlen(programs[i].node);
-		if (!strncmp(name, programs[i].node, n) && name[n] == '/' &&
-			!strcmp(name + n + 1, programs[i].name))
+	for (unsigned i = 0; i < s->cluster->program_count; i++) {
+		size_t n = strlen(s->cluster->programs[i].node);
+		if (!strncmp(name, s->cluster->programs[i].node, n) && name[n] == '/' &&
+			!strcmp(name + n + 1, s->cluster->programs[i].name))
 			return (int)i;
 	}
 	return -1;
@@ -391,11 +394,11 @@ static void list_programs(const struct supervisor *s, int fd)
 	size_t used = 3;
 
 	format(text, sizeof text, "ok\n");
-	for (unsigned i = 0; i < program_count; i++) {
+	for (unsigned i = 0; i < s->cluster->program_count; i++) {
 		const struct running *r = &s->running[i];
-		format(text + used, sizeof text - used, "%s/%s %s %d %u %s\n", programs[i].node,
-			   programs[i].name, program_state_name(state_of(r)), r->state == OFF ? 0 : (int)r->pid,
-			   r->ends, r->last_end);
+		format(text + used, sizeof text - used, "%s/%s %s %d %u %s\n", s->cluster->programs[i].node,
+			   s->cluster->programs[i].name, program_state_name(state_of(r)),
+			   r->state == OFF ? 0 : (int)r->pid, r->ends, r->last_end);
 		used += strlen(text + used);
 	}
 	send(fd, text, used, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -404,9 +407,10 @@ static void list_programs(const struct supervisor *s, int fd)
 /* The program that i needs on its node and that does not come by itself, -1: none. */
 static int missing_below(const struct supervisor *s, int i)
 {
-	for (unsigned p = 0; p < program_count; p++) {
+	for (unsigned p = 0; p < s->cluster->program_count; p++) {
 		const enum program_state state = state_of(&s->running[p]);
-		if (programs[p].wave < programs[i].wave && !strcmp(programs[p].node, programs[i].node) &&
+		if (s->cluster->programs[p].wave < s->cluster->programs[i].wave &&
+			!strcmp(s->cluster->programs[p].node, s->cluster->programs[i].node) &&
 			(state == PROGRAM_STOPPED || state == PROGRAM_GIVEN_UP || state == PROGRAM_DEAD))
 			return (int)p;
 	}
@@ -432,7 +436,7 @@ static bool obey(struct supervisor *s, struct client *client, const char *comman
 		client->program = -2; /* answered when everything is gone */
 		return false;
 	}
-	int i = find_program(name);
+	int i = find_program(s, name);
 	if (i < 0) {
 		dprintf(client->fd, "failed: no program \"%s\"; say NODE/PROGRAM, as in gpu/gpu\n", name);
 		return true;
@@ -445,8 +449,9 @@ static bool obey(struct supervisor *s, struct client *client, const char *comman
 	}
 	const int below = stop ? -1 : missing_below(s, i);
 	if (below >= 0) {
-		dprintf(client->fd, "failed: %s/%s is %s; start it first\n", programs[below].node,
-				programs[below].name, program_state_name(state_of(&s->running[below])));
+		dprintf(client->fd, "failed: %s/%s is %s; start it first\n",
+				s->cluster->programs[below].node, s->cluster->programs[below].name,
+				program_state_name(state_of(&s->running[below])));
 		return true;
 	}
 	if ((stop && r->state == OFF) || (start && r->state == SERVING && r->kill_at == 0)) {
@@ -517,14 +522,14 @@ enum { FD_SIGNALS, FD_CONTROL, FD_CLIENTS, FD_PROGRAMS = FD_CLIENTS + CLIENTS_MA
 /* One turn: waits for a signal, a command, a "ready", a death or a time. */
 static void turn(struct supervisor *s)
 {
-	struct pollfd fds[FD_PROGRAMS + PROGRAMS];
+	struct pollfd fds[FD_PROGRAMS + PROGRAMS_MAX];
 	uint64_t now = clock_ns(), next = UINT64_MAX;
 
 	fds[FD_SIGNALS] = (struct pollfd){.fd = s->signals, .events = POLLIN};
 	fds[FD_CONTROL] = (struct pollfd){.fd = s->control, .events = POLLIN};
 	for (unsigned c = 0; c < CLIENTS_MAX; c++) /* all they can still do is leave */
 		fds[FD_CLIENTS + c] = (struct pollfd){.fd = s->clients[c].fd, .events = POLLIN};
-	for (unsigned i = 0; i < program_count; i++) {
+	for (unsigned i = 0; i < s->cluster->program_count; i++) {
 		struct running *r = &s->running[i];
 		fds[FD_PROGRAMS + i] = (struct pollfd){.fd = r->ready, .events = POLLIN};
 		if (r->ready >= 0) {
@@ -537,14 +542,14 @@ static void turn(struct supervisor *s)
 			next = r->kill_at;
 	}
 	int timeout = next == UINT64_MAX ? -1 : next <= now ? 0 : (int)((next - now) / 1000000) + 1;
-	if (poll(fds, FD_PROGRAMS + program_count, timeout) < 0)
+	if (poll(fds, FD_PROGRAMS + s->cluster->program_count, timeout) < 0)
 		return;
 	for (unsigned c = 0; c < CLIENTS_MAX; c++)
 		if (fds[FD_CLIENTS + c].revents) {
 			close(s->clients[c].fd);
 			s->clients[c].fd = -1;
 		}
-	for (unsigned i = 0; i < program_count; i++)
+	for (unsigned i = 0; i < s->cluster->program_count; i++)
 		if (fds[FD_PROGRAMS + i].revents)
 			program_ready(s, i);
 	if (fds[FD_SIGNALS].revents) {
@@ -556,7 +561,7 @@ static void turn(struct supervisor *s)
 	if (fds[FD_CONTROL].revents)
 		accept_client(s);
 	now = clock_ns();
-	for (unsigned i = 0; i < program_count; i++) {
+	for (unsigned i = 0; i < s->cluster->program_count; i++) {
 		struct running *r = &s->running[i];
 		bool late = r->ready >= 0 && now - r->since >= READY_TIMEOUT_S * SECOND;
 		if (late || (r->kill_at != 0 && now >= r->kill_at)) {
@@ -572,16 +577,16 @@ static void stop_all(struct supervisor *s)
 	for (int wave = 8; wave >= 0; wave--) {
 		uint64_t end = clock_ns() + STOP_TIMEOUT_S * SECOND;
 		unsigned left = 1;
-		for (unsigned i = 0; i < program_count; i++)
-			if (programs[i].wave == wave && s->running[i].state != OFF)
+		for (unsigned i = 0; i < s->cluster->program_count; i++)
+			if (s->cluster->programs[i].wave == wave && s->running[i].state != OFF)
 				kill(s->running[i].pid, SIGTERM);
 		while (left > 0) {
 			struct pollfd signals = {.fd = s->signals, .events = POLLIN};
 			struct signalfd_siginfo info;
 			reap(s);
 			left = 0;
-			for (unsigned i = 0; i < program_count; i++) {
-				if (programs[i].wave != wave || s->running[i].state == OFF)
+			for (unsigned i = 0; i < s->cluster->program_count; i++) {
+				if (s->cluster->programs[i].wave != wave || s->running[i].state == OFF)
 					continue;
 				left++;
 				if (clock_ns() >= end)
@@ -598,7 +603,7 @@ int supervise(struct cluster *cluster, int report)
 	struct supervisor s = {.cluster = cluster, .report = report, .control = -1};
 	sigset_t mask;
 
-	for (unsigned i = 0; i < PROGRAMS; i++)
+	for (unsigned i = 0; i < PROGRAMS_MAX; i++)
 		s.running[i].ready = -1;
 	for (unsigned c = 0; c < CLIENTS_MAX; c++)
 		s.clients[c].fd = -1;
@@ -625,7 +630,7 @@ int supervise(struct cluster *cluster, int report)
 			cache_close(cache);
 		return 1;
 	}
-	for (unsigned i = 0; i < program_count; i++)
+	for (unsigned i = 0; i < cluster->program_count; i++)
 		s.running[i].respawn = 1;
 	while (!s.stopping) {
 		start_what_may(&s);

@@ -11,7 +11,14 @@
 #include <fractos/fractos.h>
 #include <fractos/recorder.h>
 
-enum { NODES_MAX = 16, PATH_LEN = 256, NAME_LEN = 32, PROGRAMS = 8, LAST_END_LEN = 200 };
+enum {
+	NODES_MAX = 16,
+	NODES_LEAST = 4, /* those with services: app, fs, storage, gpu */
+	PATH_LEN = 256,
+	NAME_LEN = 32,
+	PROGRAMS_MAX = NODES_MAX + 4, /* a Controller each, and the services */
+	LAST_END_LEN = 200
+};
 #define DEFAULT_CLUSTER "faces"
 
 struct node {
@@ -21,6 +28,13 @@ struct node {
 	uint16_t port;
 	char socket[PATH_LEN];
 	char recorder[PATH_LEN];
+};
+
+/* A program of a cluster; they start in the order of their waves. */
+struct program {
+	char node[NAME_LEN];
+	const char *name, *file; /* static text */
+	int wave;
 };
 
 struct cluster {
@@ -35,10 +49,15 @@ struct cluster {
 	unsigned failure_timeout; /* ms; 0: a Controller's default */
 	struct node nodes[NODES_MAX];
 	unsigned node_count;
+	struct program programs[PROGRAMS_MAX];
+	unsigned program_count;
 };
 
 /* The cluster `name` as it would be started here: four nodes, paths chosen, ports not yet. */
 void cluster_describe(struct cluster *cluster, const char *name);
+/* Gives it `count` nodes, NODES_LEAST to NODES_MAX; those beyond the four are called node5 and so
+ * on, and have a Controller only. */
+void cluster_set_nodes(struct cluster *cluster, unsigned count);
 /* Makes the cluster's directory ours alone while the descriptor is open; -1 after saying why not.
  */
 int cluster_lock(const struct cluster *cluster);
@@ -60,13 +79,6 @@ bool cluster_name_valid(const char *name);
 void cluster_each(void (*each)(const char *name, void *arg), void *arg);
 const struct node *cluster_node(const struct cluster *cluster, const char *name);
 
-/* The programs of a cluster, in the order in which they start; `after` names the wave. */
-struct program {
-	const char *node, *name, *file;
-	int wave;
-};
-extern const struct program programs[PROGRAMS];
-extern const unsigned program_count;
 /* Fills argv (at most 24 entries, NULL-terminated); strings live in `text`. */
 void program_argv(const struct cluster *cluster, const struct program *program,
 				  const char *argv[24], char *text, size_t text_size);
@@ -103,11 +115,11 @@ struct program_report {
 	unsigned ends;               /* how often it has ended */
 	char last_end[LAST_END_LEN]; /* why it ended the last time; "": it never did */
 };
-enum { PROGRAMS_ANSWER_LEN = PROGRAMS * (LAST_END_LEN + 2 * NAME_LEN + 64) };
+enum { PROGRAMS_ANSWER_LEN = PROGRAMS_MAX * (LAST_END_LEN + 2 * NAME_LEN + 64) };
 
 const char *program_state_name(enum program_state state);
 /* Asks the supervisor; false: there is none, and all are reported dead. */
-bool cluster_programs(const struct cluster *cluster, struct program_report out[PROGRAMS]);
+bool cluster_programs(const struct cluster *cluster, struct program_report out[PROGRAMS_MAX]);
 /* Whether it is as it should be: it serves, or somebody has stopped it. */
 bool program_fine(const struct program_report *report);
 /* What to do so that it serves again; "" where it comes by itself. */
