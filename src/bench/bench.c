@@ -1,10 +1,14 @@
-/* Rounds, medians and rows. A machine's speed drifts, so both sides are measured in turn within one
- * run, and the ratio is taken round by round; medians are quoted. */
+/* Turns, medians and rows. A machine's speed drifts, so all sides of a comparison are measured in
+ * turn within one run, and ratios are made round by round; medians are quoted, and the first and
+ * last tenth tell the spread. */
+#include "bench.h"
+
+#include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
-
-#include "bench.h"
 
 uint64_t bench_now(void)
 {
@@ -13,48 +17,208 @@ uint64_t bench_now(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+bool bench_fails(const char *format, ...)
+{
+	va_list args;
+	fputs("fractos-bench: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return false;
+}
+
+bool bench_ok(fos_status status, const char *what)
+{
+	return status == FOS_OK || bench_fails("%s: %s", what, fos_status_name(status));
+}
+
+/* ------------------------------------------------------------------ measuring */
+
+/* How many operations fill a turn: more and more of them, until they take a fair part of one. */
+static unsigned calibrate(const struct bench_side *side)
+{
+	const unsigned most = side->most > 0 ? side->most : 1u << 24;
+	for (unsigned count = 1;;) {
+		uint64_t ns = side->run(side->arg, count);
+		if (ns == 0)
+			return 0;
+		double fit = (double)count * (double)BENCH_TURN_NS / (double)ns;
+		if (ns >= BENCH_TURN_NS / 4 || count == most)
+			return fit < 1 ? 1 : fit > most ? most : (unsigned)fit;
+		count = count > most / 4 ? most : count * 4;
+	}
+}
+
+/* Turns stay as long as they should be where the speed drifts, or the first look was disturbed. */
+static unsigned adapt(const struct bench_side *side, unsigned fill, uint64_t ns)
+{
+	double fit = (double)fill * (double)BENCH_TURN_NS / (double)ns;
+	double low = fill / 2.0, high = fill * 2.0;
+	fit = fit < low ? low : fit > high ? high : fit;
+	fit = side->most > 0 && fit > side->most ? side->most : fit;
+	return fit < 1 ? 1 : (unsigned)fit;
+}
+
+bool bench_measure(const struct bench_context *context, const struct bench_side *sides,
+				   unsigned count, struct bench_samples *out)
+{
+	unsigned fill[32];
+	if (count > sizeof fill / sizeof fill[0])
+		return bench_fails("more than %zu sides", sizeof fill / sizeof fill[0]);
+	for (unsigned i = 0; i < count; i++) {
+		out[i].rounds = context->rounds;
+		if ((fill[i] = calibrate(&sides[i])) == 0)
+			return false;
+	}
+	for (unsigned round = 0; round < context->rounds; round++)
+		for (unsigned i = 0; i < count; i++) {
+			uint64_t ns = sides[i].run(sides[i].arg, fill[i]);
+			if (ns == 0)
+				return false;
+			out[i].ns[round] = (double)ns / fill[i];
+			fill[i] = adapt(&sides[i], fill[i], ns);
+		}
+	return true;
+}
+
+/* ------------------------------------------------------------------ statistics */
+
 static int compare(const void *a, const void *b)
 {
 	const double x = *(const double *)a, y = *(const double *)b;
 	return (x > y) - (x < y);
 }
 
-static double median(double *values, unsigned count)
+struct summary {
+	double median, p10, p90;
+};
+
+static struct summary summarize(const double *values, unsigned count)
 {
-	qsort(values, count, sizeof *values, compare);
-	return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
+	double sorted[BENCH_ROUNDS_MAX];
+	memcpy(sorted, values, count * sizeof *values);
+	qsort(sorted, count, sizeof *sorted, compare);
+	return (struct summary){(sorted[(count - 1) / 2] + sorted[count / 2]) / 2, sorted[count / 10],
+							sorted[count - 1 - count / 10]};
 }
 
-bool bench_run(const struct bench_context *context, const struct bench_case *c)
+unsigned bench_best(const struct bench_samples *samples, unsigned count)
 {
-	double ours[BENCH_ROUNDS_MAX], base[BENCH_ROUNDS_MAX], ratio[BENCH_ROUNDS_MAX];
-	unsigned rounds = context->rounds;
+	unsigned best = 0;
+	for (unsigned i = 1; i < count; i++)
+		if (summarize(samples[i].ns, samples[i].rounds).median <
+			summarize(samples[best].ns, samples[best].rounds).median)
+			best = i;
+	return best;
+}
 
-	/* One round of each is a warm-up. */
-	if (c->ours(c->ours_arg, c->count) == 0 || c->baseline(c->baseline_arg, c->count) == 0)
-		return false;
-	for (unsigned i = 0; i < rounds; i++) {
-		uint64_t a = c->ours(c->ours_arg, c->count);
-		uint64_t b = c->baseline(c->baseline_arg, c->count);
-		if (a == 0 || b == 0)
-			return false;
-		ours[i] = (double)a / c->count / 1000;
-		base[i] = (double)b / c->count / 1000;
-		ratio[i] = ours[i] / base[i];
+static double value_of(enum bench_value kind, double scale, double ns)
+{
+	switch (kind) {
+	case BENCH_US:
+		return ns / 1000;
+	case BENCH_PER_SECOND:
+		return scale * 1e9 / ns;
+	case BENCH_GB_S:
+		return scale / ns;
+	default:
+		return ns;
 	}
-	double value = median(ours, rounds), baseline = median(base, rounds);
-	double r = median(ratio, rounds);
-	printf("%-6s %-28s %9.2f us  (%.2f-%.2f)   %-14s %9.2f us   ratio %.2f\n", c->bench, c->name,
-		   value, ours[rounds / 10], ours[rounds - 1 - rounds / 10], c->baseline_name, baseline, r);
-	fflush(stdout);
+}
+
+/* ------------------------------------------------------------------ rows */
+
+static void write_number(FILE *file, const char *name, double value)
+{
+	if (isfinite(value))
+		fprintf(file, ",\"%s\":%.6g", name, value);
+	else
+		fprintf(file, ",\"%s\":null", name);
+}
+
+static void write_row(const struct bench_context *context, const struct bench_row *row,
+					  const struct summary *ours, const char *baseline_name,
+					  const struct summary *base, const struct summary *ratio, unsigned rounds)
+{
 	FILE *file = context->json ? fopen(context->json, "ae") : NULL;
-	if (file) {
-		fprintf(file,
-				"{\"bench\":\"%s\",\"case\":\"%s\",\"metric\":\"latency\",\"unit\":\"us\","
-				"\"value\":%.3f,\"baseline_name\":\"%s\",\"baseline\":%.3f,\"ratio\":%.3f,"
-				"\"rounds\":%u}\n",
-				c->bench, c->name, value, c->baseline_name, baseline, r, rounds);
-		fclose(file);
+	if (!file) {
+		if (context->json)
+			bench_fails("cannot write %s", context->json);
+		return;
 	}
-	return true;
+	fprintf(file, "{\"bench\":\"%s\",\"case\":\"%s\",\"metric\":\"%s\",\"unit\":\"%s\"", row->bench,
+			row->name, row->metric, row->unit);
+	write_number(file, "value", ours->median);
+	if (baseline_name)
+		fprintf(file, ",\"baseline_name\":\"%s\"", baseline_name);
+	else
+		fprintf(file, ",\"baseline_name\":null");
+	write_number(file, "baseline", base->median);
+	write_number(file, "ratio", ratio->median);
+	fprintf(file, ",\"rounds\":%u", rounds);
+	write_number(file, "p10", ours->p10);
+	write_number(file, "p90", ours->p90);
+	write_number(file, "baseline_p10", base->p10);
+	write_number(file, "baseline_p90", base->p90);
+	write_number(file, "ratio_p10", ratio->p10);
+	write_number(file, "ratio_p90", ratio->p90);
+	fprintf(file, ",\"better\":\"%s\"", row->more_is_better ? "more" : "less");
+	if (row->series && row->x_name) {
+		fprintf(file, ",\"series\":\"%s\",\"x_name\":\"%s\"", row->series, row->x_name);
+		write_number(file, "x", row->x);
+	}
+	fputs("}\n", file);
+	if (ferror(file) | fclose(file))
+		bench_fails("cannot write %s", context->json);
+}
+
+static void show_row(const struct bench_row *row, const struct summary *ours,
+					 const char *baseline_name, const struct summary *base,
+					 const struct summary *ratio)
+{
+	printf("%-7s %-34s %-10s %10.4g %-6s", row->bench, row->name, row->metric, ours->median,
+		   row->unit);
+	if (ours->p10 < ours->p90)
+		printf(" (%.4g-%.4g)", ours->p10, ours->p90);
+	if (baseline_name)
+		printf("  %s %.4g  ratio %.3g (%.3g-%.3g)", baseline_name, base->median, ratio->median,
+			   ratio->p10, ratio->p90);
+	putchar('\n');
+	fflush(stdout);
+}
+
+void bench_report(const struct bench_context *context, const struct bench_row *row,
+				  enum bench_value kind, double scale, const struct bench_samples *ours,
+				  const char *baseline_name, const struct bench_samples *baseline)
+{
+	double a[BENCH_ROUNDS_MAX], b[BENCH_ROUNDS_MAX], r[BENCH_ROUNDS_MAX];
+	struct summary base = {NAN, NAN, NAN}, ratio = {NAN, NAN, NAN};
+	unsigned rounds = ours->rounds;
+
+	for (unsigned i = 0; i < rounds; i++) {
+		a[i] = value_of(kind, scale, ours->ns[i]);
+		b[i] = baseline ? value_of(kind, scale, baseline->ns[i]) : NAN;
+		r[i] = a[i] / b[i];
+	}
+	struct summary value = summarize(a, rounds);
+	if (baseline) {
+		base = summarize(b, rounds);
+		ratio = summarize(r, rounds);
+	}
+	show_row(row, &value, baseline ? baseline_name : NULL, &base, &ratio);
+	write_row(context, row, &value, baseline ? baseline_name : NULL, &base, &ratio, rounds);
+}
+
+void bench_number(const struct bench_context *context, const struct bench_row *row, double value,
+				  const char *baseline_name, double baseline)
+{
+	struct summary ours = {value, value, value}, base = {baseline, baseline, baseline};
+	double r = baseline_name ? value / baseline : NAN;
+	struct summary ratio = {r, r, r};
+
+	if (!baseline_name)
+		base = ratio;
+	show_row(row, &ours, baseline_name, &base, &ratio);
+	write_row(context, row, &ours, baseline_name, &base, &ratio, 1);
 }

@@ -1,57 +1,176 @@
-/* What the benchmarks share: rounds that alternate ours with its baseline, medians, JSON rows. */
+/* What the benchmarks share: rounds in which all sides of a comparison take turns, medians and
+ * spreads, rows, and the parties of a benchmark on the nodes of a cluster. */
 #ifndef FRACTOS_BENCH_H
 #define FRACTOS_BENCH_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <fractos/fractos.h>
+#include <fractos/recorder.h>
 
-enum { BENCH_ROUNDS_MAX = 101 };
+enum { BENCH_ROUNDS_MAX = 101, BENCH_NODES_MAX = 16, BENCH_TEXT = 64 };
 
-/* One side of a comparison: runs `count` operations and returns the ns that they took together.
- * 0: it failed, and said why. */
-typedef uint64_t (*bench_side)(void *arg, unsigned count);
+/* ------------------------------------------------------------------ the run */
 
-struct bench_case {
-	const char *bench, *name;
-	const char *baseline_name;
-	bench_side ours, baseline;
-	void *ours_arg, *baseline_arg;
-	unsigned count; /* operations in a round of each side */
+struct bench_node {
+	char name[FOS_LABEL_MAX];
+	char address[64];
+	const fos_recorder *recorder; /* its Controller's, mapped */
 };
 
 struct bench_context {
-	fos_channel *channel;
-	unsigned rounds;  /* of each case */
+	fos_channel *channel; /* of a Process on the node app; NULL: the benchmark needs no cluster */
+	const char *cluster;  /* its name */
+	const char *fractos;  /* the command's path */
+	const char *fractosd;
+	const char *self; /* our own path */
+	unsigned rounds;  /* of each comparison */
 	const char *json; /* rows are appended to this file; NULL: none */
-	const char *raw;  /* "address:port" of `fractos-bench serve`'s raw side; NULL: none */
-	bool spin;        /* baselines never yield */
+	bool pin;         /* parties get cores of their own where there are enough */
+	unsigned cores;   /* that we may use */
+	struct bench_node nodes[BENCH_NODES_MAX];
+	unsigned node_count;
 };
 
-/* Runs a case in alternating rounds, prints a row and writes it. False: one side failed. */
-bool bench_run(const struct bench_context *context, const struct bench_case *c);
+struct bench {
+	const char *name, *text;
+	unsigned nodes; /* that its cluster must have at least; 0: it needs none */
+	bool (*run)(struct bench_context *context);
+};
+extern const struct bench bench_null, bench_rpc, bench_rate, bench_copy, bench_then, bench_compose,
+	bench_revoke;
 
 uint64_t bench_now(void); /* ns */
+/* One line on stderr. Returns false. */
+__attribute__((format(printf, 1, 2))) bool bench_fails(const char *format, ...);
+/* Says which call failed; true: it did not. */
+bool bench_ok(fos_status status, const char *what);
 
-/* The benchmarks. */
-bool bench_null(const struct bench_context *context);
-bool bench_rpc(const struct bench_context *context);
+/* ------------------------------------------------------------------ comparing */
 
-/* Baseline: a bare ring ping-pong between two processes in shared memory, same rings, same waiting.
+/* One side of a comparison: runs `count` operations and returns the ns that they took together.
+ * 0: it failed, and said why. */
+struct bench_side {
+	const char *name;
+	uint64_t (*run)(void *arg, unsigned count);
+	void *arg;
+	unsigned most; /* operations in one turn at most; 0: no bound */
+};
+
+struct bench_samples { /* ns of one operation, in each round */
+	double ns[BENCH_ROUNDS_MAX];
+	unsigned rounds;
+};
+
+/* Measures the sides in turn, round by round. A turn takes about BENCH_TURN_NS, found out in a
+ * first round that warms up and does not count. False: a side failed. */
+#define BENCH_TURN_NS UINT64_C(10000000)
+bool bench_measure(const struct bench_context *context, const struct bench_side *sides,
+				   unsigned count, struct bench_samples *out);
+/* Which of `count` samples has the best median. */
+unsigned bench_best(const struct bench_samples *samples, unsigned count);
+
+struct bench_row {
+	const char *bench, *name; /* of the benchmark, of the case */
+	const char *metric, *unit;
+	bool more_is_better;
+	const char *series; /* lines of the plot: rows of one series are joined */
+	double x;           /* where on it */
+	const char *x_name; /* and what that is; NULL: the row is a bar */
+};
+
+/* How the ns of one operation become the value of a row. */
+enum bench_value {
+	BENCH_US,         /* microseconds an operation */
+	BENCH_PER_SECOND, /* `scale` things an operation */
+	BENCH_GB_S,       /* `scale` bytes an operation */
+	BENCH_PLAIN       /* as it is */
+};
+
+/* Prints a row and writes it. `baseline` NULL: there is none. Ratios are made round by round. */
+void bench_report(const struct bench_context *context, const struct bench_row *row,
+				  enum bench_value kind, double scale, const struct bench_samples *ours,
+				  const char *baseline_name, const struct bench_samples *baseline);
+/* A row of one number that has no spread. */
+void bench_number(const struct bench_context *context, const struct bench_row *row, double value,
+				  const char *baseline_name, double baseline);
+
+/* ------------------------------------------------------------------ parties */
+
+/* A process of ours on a node of the cluster: `fractos-bench serve ROLE NAME`. */
+struct party {
+	pid_t pid;
+	char said[BENCH_TEXT]; /* what it printed behind "ready" */
+};
+/* Starts one and waits until it is ready. False after saying why. */
+bool party_start(const struct bench_context *context, const char *node, const char *role,
+				 const char *name, struct party *out);
+void party_stop(struct party *party);
+/* The Request that a party offers, "bench/NAME". */
+bool party_request(const struct bench_context *context, const char *name, fos_cap *out);
+
+/* What a party does: makes its Requests and publishes the one it is known by. `said` is printed
+ * behind "ready". */
+struct role {
+	const char *name;
+	bool (*offer)(fos_channel *channel, const char *name);
+};
+extern const struct role role_echo, role_store, role_stage, role_holder;
+/* `fractos-bench serve`: in the party's own process. */
+int party_serve(fos_channel *channel, const struct role *role, const char *name);
+
+/* The node called so; NULL after saying that there is none. */
+const struct bench_node *bench_node(const struct bench_context *context, const char *name);
+/* Its Controller's counters, not older than this call. False after saying why. */
+bool bench_counters(const struct bench_node *node, fos_counters *out);
+/* Messages of all nodes, other than heartbeats and returned credits, as counted by their senders.
  */
+struct bench_messages {
+	uint64_t data, other;
+};
+bool bench_messages(const struct bench_context *context, struct bench_messages *out);
+/* ns that a process has used of the cores. */
+uint64_t bench_cpu(pid_t pid);
+pid_t bench_controller(const struct bench_node *node);
+
+/* Gives each process a core, in turn, or a core to every two of them (a node's Controller and its
+ * Process), if there are enough; true: it did. Processes of pid 0 are this one. */
+bool bench_place(const struct bench_context *context, const pid_t *pids, unsigned count);
+void bench_unplace(const pid_t *pids, unsigned count);
+bool bench_pin(pid_t pid, unsigned core);
+
+/* ------------------------------------------------------------------ baselines */
+
+/* A bare ring ping-pong between two processes in shared memory: same rings, same waiting. */
 struct raw_ring;
-struct raw_ring *raw_ring_open(bool spin);
+struct raw_ring *raw_ring_open(bool spin, int core);
 uint64_t raw_ring_run(void *ring, unsigned count);
 void raw_ring_close(struct raw_ring *ring);
 
-/* Baseline: a libfabric FI_EP_MSG ping-pong of 64 bytes with a responder elsewhere. */
+/* libfabric FI_EP_MSG with a responder elsewhere: `count` messages of `size` bytes, `depth` of them
+ * under way, each answered by one of `answer` bytes when it has landed. */
 struct raw_fabric;
-struct raw_fabric *raw_fabric_open(const char *address, bool spin);
-uint64_t raw_fabric_run(void *fabric, unsigned count);
+struct raw_work {
+	struct raw_fabric *fabric;
+	uint32_t size, answer, depth;
+	bool write; /* the bytes go by RMA write, with an immediate for the responder */
+	bool spin;  /* both sides never yield */
+};
+struct raw_fabric *raw_fabric_open(const char *address, uint16_t port);
+uint64_t raw_fabric_run(void *work, unsigned count);
 void raw_fabric_close(struct raw_fabric *fabric);
-/* Serves one client after the other at the address until `stop` is readable. */
-int raw_fabric_serve(const char *address, bool spin, int stop);
+/* Serves one client after the other at an address of this node; prints "ready PORT". */
+int raw_fabric_serve(const char *address);
+
+/* A responder on a node, and the connection to it. */
+struct raw_pair {
+	struct party party;
+	struct raw_fabric *fabric;
+};
+bool raw_pair_open(const struct bench_context *context, const char *node, struct raw_pair *out);
+void raw_pair_close(struct raw_pair *pair);
 
 #endif

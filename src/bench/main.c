@@ -1,161 +1,179 @@
-/* fractos-bench: the benchmarks' client and, as `serve`, their other end on another node. Started
- * by
- * ./bench; see there for how the parts are placed. */
+/* fractos-bench: the benchmarks' client on the node app, and, as `serve`, their other ends. Started
+ * by ./bench; see there for how a cluster is made for it. */
 #include <getopt.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <fractos/registry.h>
-
 #include "bench.h"
+#include "nodes.h"
 
-static const struct {
-	const char *name;
-	bool (*run)(const struct bench_context *);
-	const char *text;
-} benches[] = {
-	{"null", bench_null, "null call to the own Controller against a bare ring ping-pong"},
-	{"rpc", bench_rpc,
-	 "empty handler and reply, same node and across nodes, against raw libfabric"},
+static const struct bench *const benches[] = {&bench_null, &bench_rpc};
+static const struct role *const roles[] = {&role_echo};
+enum {
+	BENCHES = sizeof benches / sizeof benches[0],
+	ROLES = sizeof roles / sizeof roles[0],
+	PATH = 512
 };
 
 static int usage(FILE *out)
 {
-	fputs(
-		"usage: fractos-bench [--rounds N] [--json FILE] [--raw ADDRESS:PORT] [--spin] [NAME...]\n"
-		"       fractos-bench serve NAME [--raw ADDRESS:PORT] [--spin]\n"
-		"       fractos-bench --list\n",
-		out);
+	fputs("usage: fractos-bench [OPTION...] [NAME...]\n\n"
+		  "  --cluster NAME   the cluster that we run in (`fractos exec --cluster NAME app ...`)\n"
+		  "  --rounds N       (21) of each comparison, 1 to 101\n"
+		  "  --json FILE      append rows to it\n"
+		  "  --no-pin         leave it to the kernel which core a party runs on\n"
+		  "  --list           the benchmarks, and how many nodes each needs\n",
+		  out);
 	return out == stdout ? 0 : 2;
 }
 
-/* ------------------------------------------------------------------ serve */
-
-static fos_channel *serving;
-
-static void on_signal(int signal)
+static int list(void)
 {
-	(void)signal;
-	fos_stop(serving);
+	for (size_t i = 0; i < BENCHES; i++)
+		printf("%-8s %2u  %s\n", benches[i]->name, benches[i]->nodes, benches[i]->text);
+	return 0;
 }
 
-static fos_handled on_echo(fos_channel *channel, const fos_delivery *delivery, void *arg)
+/* ------------------------------------------------------------------ attached */
+
+static bool attach(struct bench_context *context, fos_process **process)
 {
-	(void)arg;
-	fos_status status =
-		fos_continue(channel, delivery->id, fos_delivery_cap(delivery, FOS_NEXT), NULL, NULL, NULL);
-	return status == FOS_OK ? FOS_FINISH_LATER : FOS_FINISH;
+	fos_attach_options options = {.label = "bench"};
+	if (fos_attach(&options, process) != FOS_OK)
+		return bench_fails("%s", fos_attach_error());
+	return bench_ok(fos_channel_open(*process, &context->channel), "channel");
 }
 
-struct responder {
-	const char *address;
-	bool spin;
-	int stop;
-};
-
-static void *respond(void *arg)
+static int serve(int argc, char **argv)
 {
-	struct responder *r = arg;
-	if (raw_fabric_serve(r->address, r->spin, r->stop) != 0)
-		fprintf(stderr, "fractos-bench: cannot serve the raw fabric at %s\n", r->address);
-	return NULL;
-}
+	fos_process *process = NULL;
+	struct bench_context context = {0};
+	int status = 2;
 
-static int serve(fos_channel *channel, const char *name, const char *raw, bool spin)
-{
-	struct responder responder = {.address = raw, .spin = spin, .stop = eventfd(0, EFD_CLOEXEC)};
-	pthread_t thread;
-	fos_cap echo;
-
-	serving = channel;
-	signal(SIGTERM, on_signal);
-	signal(SIGINT, on_signal);
-	bool threaded = raw && pthread_create(&thread, NULL, respond, &responder) == 0;
-	fos_status status = fos_request_create(channel, on_echo, NULL, NULL, &echo);
-	if (status == FOS_OK)
-		status = fos_registry_publish(channel, name, echo);
-	if (status == FOS_OK) {
-		puts("ready");
-		fflush(stdout);
-		status = fos_serve(channel);
+	if (argc != 2)
+		return usage(stderr);
+	if (!strcmp(argv[0], "raw"))
+		return raw_fabric_serve(argv[1]);
+	for (size_t i = 0; i < ROLES; i++) {
+		if (strcmp(roles[i]->name, argv[0]) != 0)
+			continue;
+		status = 1;
+		if (attach(&context, &process))
+			status = party_serve(context.channel, roles[i], argv[1]);
+		fos_detach(process);
 	}
-	if (status != FOS_OK)
-		fprintf(stderr, "fractos-bench: %s: %s\n", name, fos_status_name(status));
-	if (threaded) {
-		uint64_t one = 1;
-		(void)!write(responder.stop, &one, sizeof one);
-		pthread_join(thread, NULL);
-	}
-	close(responder.stop);
-	return status == FOS_OK ? 0 : 1;
+	return status == 2 ? usage(stderr) : status;
 }
 
-/* ------------------------------------------------------------------ main */
-
-static bool run_all(const struct bench_context *context, char **names, int count)
+static bool run_one(const struct bench *bench, struct bench_context *context)
 {
+	fos_process *process = NULL;
+	struct bench_context own = *context;
 	bool ok = true;
-	for (size_t i = 0; i < sizeof benches / sizeof benches[0]; i++) {
-		bool wanted = count == 0;
-		for (int n = 0; n < count; n++)
-			wanted |= !strcmp(names[n], benches[i].name);
-		if (wanted)
-			ok &= benches[i].run(context);
+
+	/* A Process for each benchmark: none inherits what another left in its space. */
+	if (bench->nodes > 0) {
+		if (context->node_count < bench->nodes)
+			return bench_fails("%s: needs a cluster of %u nodes (fractos up --nodes)", bench->name,
+							   bench->nodes);
+		ok = attach(&own, &process);
 	}
+	ok = ok && bench->run(&own);
+	fos_detach(process);
 	return ok;
+}
+
+static bool wanted(const struct bench *bench, char **names, int count)
+{
+	bool yes = count == 0;
+	for (int i = 0; i < count; i++)
+		yes = yes || !strcmp(names[i], bench->name);
+	return yes;
+}
+
+static int run_all(struct bench_context *context, char **names, int count)
+{
+	bool ok = true, cluster = false;
+	for (int i = 0; i < count; i++) {
+		bool known = false;
+		for (size_t b = 0; b < BENCHES; b++)
+			known = known || !strcmp(names[i], benches[b]->name);
+		if (!known) {
+			bench_fails("no benchmark \"%s\"; --list shows them", names[i]);
+			return 2;
+		}
+	}
+	for (size_t b = 0; b < BENCHES; b++)
+		cluster = cluster || (wanted(benches[b], names, count) && benches[b]->nodes > 0);
+	if (cluster && !nodes_load(context))
+		return 1;
+	for (size_t b = 0; b < BENCHES; b++)
+		if (wanted(benches[b], names, count))
+			ok = run_one(benches[b], context) && ok;
+	return ok ? 0 : 1;
+}
+
+/* ------------------------------------------------------------------ options */
+
+/* Where the other programs of the build are: beside ours. */
+static bool find_programs(struct bench_context *context, char self[PATH], char fractos[PATH],
+						  char fractosd[PATH])
+{
+	ssize_t n = readlink("/proc/self/exe", self, PATH - 1);
+	if (n <= 0)
+		return bench_fails("/proc is not there");
+	self[n] = 0;
+	char *slash = strrchr(self, '/');
+	const char *installed = "";
+	snprintf(fractosd, PATH, "%.*s/../controller/fractosd", (int)(slash - self), self);
+	if (access(fractosd, X_OK) == 0)
+		installed = "../tools/";
+	else
+		snprintf(fractosd, PATH, "%.*s/fractosd", (int)(slash - self), self);
+	snprintf(fractos, PATH, "%.*s/%sfractos", (int)(slash - self), self, installed);
+	context->self = self;
+	context->fractos = fractos;
+	context->fractosd = fractosd;
+	return true;
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"rounds", required_argument, NULL, 'r'},
+	static const struct option options[] = {{"cluster", required_argument, NULL, 'c'},
+											{"rounds", required_argument, NULL, 'r'},
 											{"json", required_argument, NULL, 'j'},
-											{"raw", required_argument, NULL, 'w'},
-											{"spin", no_argument, NULL, 's'},
+											{"no-pin", no_argument, NULL, 'p'},
 											{"list", no_argument, NULL, 'l'},
 											{"help", no_argument, NULL, 'h'},
 											{NULL, 0, NULL, 0}};
-	struct bench_context context = {.rounds = 21};
-	fos_process *process;
+	struct bench_context context = {.rounds = 21, .pin = true, .cluster = "faces"};
+	static char self[PATH], fractos[PATH], fractosd[PATH];
 	int c;
 
+	if (argc > 1 && !strcmp(argv[1], "serve"))
+		return serve(argc - 2, argv + 2);
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'h')
 			return usage(stdout);
-		if (c == 'l') {
-			for (size_t i = 0; i < sizeof benches / sizeof benches[0]; i++)
-				printf("%-8s %s\n", benches[i].name, benches[i].text);
-			return 0;
-		}
+		if (c == 'l')
+			return list();
 		if (c == 'r')
 			context.rounds = (unsigned)strtoul(optarg, NULL, 10);
 		else if (c == 'j')
 			context.json = optarg;
-		else if (c == 'w')
-			context.raw = optarg;
-		else if (c == 's')
-			context.spin = true;
+		else if (c == 'c')
+			context.cluster = optarg;
+		else if (c == 'p')
+			context.pin = false;
 		else
 			return usage(stderr);
 	}
 	if (context.rounds < 1 || context.rounds > BENCH_ROUNDS_MAX)
 		return usage(stderr);
-	fos_attach_options attach = {.label = "bench"};
-	if (fos_attach(&attach, &process) != FOS_OK) {
-		fprintf(stderr, "fractos-bench: %s\n", fos_attach_error());
+	context.cores = nodes_cores();
+	if (!find_programs(&context, self, fractos, fractosd))
 		return 1;
-	}
-	int status = 1;
-	if (fos_channel_open(process, &context.channel) == FOS_OK) {
-		if (optind + 1 < argc && !strcmp(argv[optind], "serve"))
-			status = serve(context.channel, argv[optind + 1], context.raw, context.spin);
-		else
-			status = run_all(&context, argv + optind, argc - optind) ? 0 : 1;
-	}
-	fos_detach(process);
-	return status;
+	return run_all(&context, argv + optind, argc - optind);
 }

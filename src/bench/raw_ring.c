@@ -38,12 +38,14 @@ static void await(struct ring *in, bool spin)
 	ring_release(in);
 }
 
-struct raw_ring *raw_ring_open(bool spin)
+/* `core`: of the other process; -1: any. */
+struct raw_ring *raw_ring_open(bool spin, int core)
 {
 	const size_t size = 2 * (RING_PAGE + RING_BYTES);
 	struct raw_ring *ring = calloc(1, sizeof *ring);
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (!ring || memory == MAP_FAILED) {
+		bench_fails("no memory for a bare ring");
 		free(ring);
 		return NULL;
 	}
@@ -63,18 +65,26 @@ struct raw_ring *raw_ring_open(bool spin)
 			pass(&back);
 		}
 	}
+	if (ring->child < 0 || (core >= 0 && !bench_pin(ring->child, (unsigned)core))) {
+		raw_ring_close(ring);
+		return NULL;
+	}
+	kill(ring->child, SIGSTOP);
 	return ring;
 }
 
 uint64_t raw_ring_run(void *arg, unsigned count)
 {
 	struct raw_ring *ring = arg;
-	/* The child waits spinning or yielding for ever: it runs only while we measure. */
+	uint64_t begin = 0;
+	/* The child waits spinning or yielding for ever: it runs only while we measure. The first pass
+	 * is over when it runs, and does not count. */
 	kill(ring->child, SIGCONT);
-	uint64_t begin = bench_now();
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; i <= count; i++) {
 		pass(&ring->out);
 		await(&ring->in, ring->spin);
+		if (i == 0)
+			begin = bench_now();
 	}
 	uint64_t time = bench_now() - begin;
 	kill(ring->child, SIGSTOP);
@@ -83,8 +93,12 @@ uint64_t raw_ring_run(void *arg, unsigned count)
 
 void raw_ring_close(struct raw_ring *ring)
 {
-	kill(ring->child, SIGKILL);
-	waitpid(ring->child, NULL, 0);
+	if (!ring)
+		return;
+	if (ring->child > 0) {
+		kill(ring->child, SIGKILL);
+		waitpid(ring->child, NULL, 0);
+	}
 	munmap(ring->memory, 2 * (RING_PAGE + RING_BYTES));
 	free(ring);
 }
