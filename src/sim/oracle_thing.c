@@ -283,12 +283,17 @@ uint32_t oracle_tracked_may(struct oracle *o, uint32_t node, const struct oracle
 	return may;
 }
 
-static bool contains(struct oracle *o, struct oracle_value *value, const struct oracle_thing *thing)
+/* as_maker: a plain slot of it is not held, but what is bound there is, be it the same. */
+static bool contains(struct oracle *o, struct oracle_value *value, const struct oracle_thing *thing,
+					 bool as_maker)
 {
 	struct oracle_walk walk;
 	const struct oracle_thing *held;
 	oracle_walk_begin(o, &walk);
-	oracle_walk_value(&walk, value);
+	if (as_maker)
+		oracle_walk_bundle(&walk, value->bundle);
+	else
+		oracle_walk_value(&walk, value);
 	while ((held = oracle_walk_next(&walk)) != NULL) {
 		if (held == thing)
 			return true;
@@ -309,9 +314,8 @@ const struct oracle_process *oracle_holder(struct oracle *o, const struct oracle
 		const struct oracle_process *process = BASE_CONTAINER(at, struct oracle_process, all);
 		for (uint32_t i = 0; process->alive && i < process->cell_room; i++) {
 			const struct oracle_cell *cell = &process->cells[i];
-			bool plain = cell->value != NULL && cell->value->object == thing;
-			if (cell->value != NULL && cell->time <= since && !(plain && process == thing->maker) &&
-				contains(o, cell->value, thing))
+			if (cell->value != NULL && cell->time <= since &&
+				contains(o, cell->value, thing, process == thing->maker))
 				return process;
 		}
 	}
