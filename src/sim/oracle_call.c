@@ -1164,7 +1164,7 @@ static const struct oracle_process *holder_of(struct oracle *o, const struct ora
 	const struct core_config *core = &o->config.core;
 	uint64_t ago = 0;
 	if (thing->node != thing->maker->node)
-		ago = 2 * (o->disturbances > 0 ? core->failure_timeout : core->heartbeat);
+		ago = 2 * (oracle_slow(o, 0) ? core->failure_timeout : core->heartbeat);
 	uint64_t asked = o->now - BASE_MIN(o->now, ago);
 	if (!is_known(o, thing))
 		return NULL;

@@ -415,6 +415,8 @@ struct oracle_thing *oracle_child_new(struct oracle *o, struct oracle_thing *par
 enum oracle_life oracle_life(const struct oracle *o, const struct oracle_thing *thing);
 bool oracle_epoch_over(const struct oracle *o, const struct oracle_thing *thing);
 unsigned oracle_why(const struct oracle_thing *thing); /* bits, of its ancestors too */
+/* Whether what began then may still be on its way: a fault holds it, or its time is not over. */
+bool oracle_slow(const struct oracle *o, uint64_t since);
 /* Whether it may be charged: it lives, or may, or its death may not have been told. */
 bool oracle_counted(const struct oracle *o, const struct oracle_thing *thing);
 void oracle_dead_afar(struct oracle *o, struct oracle_process *process);             /* one more */

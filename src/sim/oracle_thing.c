@@ -122,7 +122,7 @@ unsigned oracle_why(const struct oracle_thing *thing)
 	return why;
 }
 
-static bool is_slow(const struct oracle *o, uint64_t since)
+bool oracle_slow(const struct oracle *o, uint64_t since)
 {
 	return o->disturbances > 0 ||
 		   BASE_MAX(since, o->calm) + o->config.core.failure_timeout >= o->now;
@@ -139,13 +139,13 @@ bool oracle_counted(const struct oracle *o, const struct oracle_thing *thing)
 		if (at->is_once && at->parent == NULL && at->deadline <= o->now)
 			since = BASE_MIN(since, at->deadline);
 	}
-	return is_slow(o, since == UINT64_MAX ? 0 : since);
+	return oracle_slow(o, since == UINT64_MAX ? 0 : since);
 }
 
 /* It is told at once, if nothing is slow. */
 bool oracle_told_afar(const struct oracle *o, const struct oracle_process *process)
 {
-	return !is_slow(o, process->afar_time);
+	return !oracle_slow(o, process->afar_time);
 }
 
 void oracle_dead_afar(struct oracle *o, struct oracle_process *process)
