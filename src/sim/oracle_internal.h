@@ -392,6 +392,8 @@ void oracle_was_at(struct oracle *o, struct oracle_value *value, uint64_t nodes)
 /* ------------------------------------------------------------------ oracle_space.c */
 
 struct oracle_cell *oracle_cell(struct oracle_process *process, uint64_t cap); /* living, or NULL */
+/* Whether it holds something; of what may have been lost with a tracked child the core is asked. */
+bool oracle_cell_holds(const struct oracle_process *process, const struct oracle_cell *cell);
 /* A name that a core gave out. False: it named something before. */
 bool oracle_slot_add(struct oracle *o, struct oracle_process *process, uint64_t cap,
 					 struct oracle_value *value, bool borrowed);

@@ -243,8 +243,10 @@ static void gather_holders(struct oracle *o)
 	}
 	for (struct list *at = o->all.next; at != &o->all; at = at->next) {
 		struct oracle_process *process = BASE_CONTAINER(at, struct oracle_process, all);
-		for (uint32_t i = 0; process->alive && i < process->cell_room; i++)
-			hold(o, process->cells[i].value, process->node);
+		for (uint32_t i = 0; process->alive && i < process->cell_room; i++) {
+			if (oracle_cell_holds(process, &process->cells[i]))
+				hold(o, process->cells[i].value, process->node);
+		}
 	}
 }
 

@@ -35,6 +35,16 @@ struct oracle_cell *oracle_cell(struct oracle_process *process, uint64_t cap)
 	return cell;
 }
 
+bool oracle_cell_holds(const struct oracle_process *process, const struct oracle_cell *cell)
+{
+	const struct oracle *o = process->oracle;
+	struct core_view_slot seen;
+	return cell->value != NULL &&
+		   (!oracle_uncertain(process, cell->value) ||
+			core_inspect_slot(o->config.core_of(o->config.context, process->node), process->serial,
+							  cell->cap, &seen));
+}
+
 static void note_tight(struct oracle *o, struct oracle_process *process)
 {
 	const struct core_limits *limits = &o->config.core.limits;

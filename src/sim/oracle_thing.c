@@ -314,7 +314,7 @@ const struct oracle_process *oracle_holder(struct oracle *o, const struct oracle
 		const struct oracle_process *process = BASE_CONTAINER(at, struct oracle_process, all);
 		for (uint32_t i = 0; process->alive && i < process->cell_room; i++) {
 			const struct oracle_cell *cell = &process->cells[i];
-			if (cell->value != NULL && cell->time <= since &&
+			if (oracle_cell_holds(process, cell) && cell->time <= since &&
 				contains(o, cell->value, thing, process == thing->maker))
 				return process;
 		}
