@@ -475,6 +475,7 @@ void oracle_event(struct oracle *o, uint32_t node, uint64_t now, const struct co
 	o->gone = NULL;
 	o->lost_peer = 0;
 	o->must_end_process = false;
+	oracle_expire(o);
 	switch (event->type) {
 	case CORE_PROCESS_UP:
 		process_up(o, node, event);

@@ -136,7 +136,10 @@ struct oracle_made {       /* an invocation that was made and may be delivered o
 	bool waiting; /* may yet be delivered */
 	bool twin;    /* the same as another one in all but its call */
 	bool delivered;
-	bool perhaps; /* an exception told of it, or of one that nobody could tell from it */
+	bool perhaps;  /* an exception told of it, or of one that nobody could tell from it */
+	bool aimed;    /* counted at its provider */
+	bool no_room;  /* when its time ended something kept it from having a place */
+	uint32_t turn; /* in the heap of those that wait, by `end`; from 1 */
 	uint64_t key_hash, told_hash;
 	struct oracle_thing *target;
 	struct oracle_bundle *args;
@@ -224,8 +227,11 @@ struct oracle_process {
 	uint32_t waiting;
 	uint64_t channels; /* bits */
 	uint32_t channel_open[64];
-	uint64_t channel_full[64]; /* moment at which its inbox was full last */
-	uint64_t finish_full;      /* moment at which its room for finishes was used up */
+	uint64_t channel_full[64]; /* time at which its inbox was full last */
+	uint64_t finish_full;      /* time at which its room for finishes was used up */
+	/* Invocations from other nodes that wait for a place, which may be kept for them. */
+	uint32_t aimed, channel_aimed[64];
+	uint64_t aimers; /* bits of the nodes that they ever came from */
 	uint64_t segments[LIMIT_SEGMENTS];
 	struct list things, onces, calls, open, made;
 	struct list remaining; /* struct oracle_remain */
@@ -273,6 +279,12 @@ struct oracle_session { /* of one node with another */
 	uint64_t changed; /* the last moment at which it began or ended */
 };
 
+struct oracle_flow { /* of invocations from one node to another */
+	uint64_t since;  /* begin of the time in which they are counted */
+	uint32_t count;
+	uint64_t crowded; /* last time at which they may have used up the credits */
+};
+
 struct oracle_node {
 	bool up, paused, no_memory;
 	uint64_t epoch;
@@ -315,6 +327,9 @@ struct oracle {
 	char reason[ORACLE_REASON_MAX];
 	uint64_t unheld; /* tracked children that fired */
 	uint64_t walks;
+	struct oracle_made **ending; /* a heap: the first to end is [1] */
+	uint32_t ending_count, ending_room;
+	struct oracle_flow flows[ORACLE_NODES][ORACLE_NODES];
 	uint64_t ends; /* sessions that ended, Controllers that crashed */
 	struct oracle_counts counts;
 };
@@ -468,6 +483,10 @@ struct oracle_notices oracle_notices(const struct oracle *o, const struct oracle
 bool oracle_excused(struct oracle *o, const struct oracle_made *made);
 void oracle_delivered(struct oracle *o, uint32_t node, const struct core_output *out);
 void oracle_forget_old(struct oracle *o);
+/* Before a step: whose time has ended, and whether there was a reason for it to wait so long. */
+void oracle_expire(struct oracle *o);
+/* A delivery is to be open, or was until now: notes whether places were short. */
+void oracle_note_full(struct oracle *o, struct oracle_process *process, uint32_t channel);
 
 /* ------------------------------------------------------------------ oracle_copy.c */
 

@@ -47,6 +47,192 @@ static uint64_t args_hash(const struct oracle_made *made)
 	return made->args != NULL ? made->args->hash : 0;
 }
 
+/* An exception waits no longer than the default time; those of invocations begin when these end. */
+struct oracle_notices oracle_notices(const struct oracle *o, const struct oracle_process *process)
+{
+	struct oracle_notices notices = {0};
+	for (const struct list *at = process->made.next; at != &process->made; at = at->next) {
+		const struct oracle_made *made = BASE_CONTAINER(at, struct oracle_made, of_source);
+		bool failed = made->kind == ORACLE_FAILED;
+		uint64_t begun = failed ? made->time : BASE_MAX(made->end, made->time);
+		if (made->delivered || begun + o->config.core.default_time < o->now)
+			continue;
+		notices.count++;
+		notices.finishing += failed;
+		notices.weight += made->on_error->weight;
+	}
+	return notices;
+}
+
+/* ------------------------------------------------------------------ what an invocation waits for
+ *
+ * A place at its provider, or a credit of its session. It waits to the end of its time only where
+ * there was neither until shortly before: then it is told BUSY. */
+
+static uint32_t sender_of(const struct oracle_made *made)
+{
+	return made->way[made->way_count - 2];
+}
+
+/* A place is kept for each that waits at another node; others: without one of them. */
+static bool is_full(const struct oracle *o, const struct oracle_process *process, uint32_t channel,
+					bool others)
+{
+	uint32_t aimed = process->channel_aimed[channel] - others;
+	return process->channel_open[channel] + aimed >= o->config.core.limits.deliveries;
+}
+
+/* One Process's room for finishes is for all of its channels. */
+static bool is_short(const struct oracle *o, const struct oracle_process *process, bool others)
+{
+	return process->deliveries + process->waiting + process->aimed - others +
+			   oracle_notices(o, process).finishing >=
+		   o->config.core.limits.parked;
+}
+
+void oracle_note_full(struct oracle *o, struct oracle_process *process, uint32_t channel)
+{
+	if (is_full(o, process, channel, false))
+		process->channel_full[channel] = o->now;
+	if (is_short(o, process, false))
+		process->finish_full = o->now;
+}
+
+/* Credits come back with half of them used, or with a heartbeat. */
+static void note_flow(struct oracle *o, uint32_t from, uint32_t to)
+{
+	struct oracle_flow *flow = &o->flows[from][to];
+	if (flow->since + 2 * o->config.core.heartbeat < o->now) {
+		flow->since = o->now;
+		flow->count = 0;
+	}
+	if (++flow->count >= wire_class_credits(WIRE_CLASS_INVOKE) / 4)
+		flow->crowded = o->now;
+}
+
+static void take_aim(struct oracle *o, struct oracle_made *made)
+{
+	struct oracle_process *provider = made->target->process;
+	uint32_t from = made->source_node, channel = made->target->channel;
+	if (from == made->target->node)
+		return;
+	oracle_note_full(o, provider, channel);
+	note_flow(o, from, made->target->node);
+	made->aimed = true;
+	provider->aimed++;
+	provider->channel_aimed[channel]++;
+	provider->aimers |= (uint64_t)1 << from;
+}
+
+static void end_aim(struct oracle *o, struct oracle_made *made)
+{
+	struct oracle_process *provider = made->target->process;
+	if (!made->aimed)
+		return;
+	made->aimed = false;
+	provider->aimed--;
+	provider->channel_aimed[made->target->channel]--;
+	note_flow(o, sender_of(made), made->target->node);
+}
+
+/* Whether a link to the provider of one that waits was slow: a place may be kept for that. */
+static bool was_slow(const struct oracle *o, const struct oracle_made *made)
+{
+	uint32_t to = made->target->node;
+	uint64_t nodes = made->target->process->aimers | (uint64_t)1 << sender_of(made);
+	if (o->nodes[to].disturbed >= made->time && o->nodes[to].disturbed != 0)
+		return true;
+	for (uint32_t from = 0; nodes >> from != 0; from++) {
+		bool slow = o->disturbed[from][to] >= made->time || o->disturbed[to][from] >= made->time ||
+					o->nodes[from].disturbed >= made->time;
+		if ((nodes >> from & 1) && from != to &&
+			(slow || oracle_trouble(o, from, to, made->moment)))
+			return true;
+	}
+	return false;
+}
+
+static bool has_no_room(const struct oracle *o, const struct oracle_made *made)
+{
+	const struct oracle_process *provider = made->target->process;
+	const struct oracle_flow *flow = &o->flows[sender_of(made)][made->target->node];
+	uint32_t channel = made->target->channel;
+	uint64_t lately = made->end - BASE_MIN(made->end, 2 * o->config.core.heartbeat);
+	return (provider->channel_full[channel] >= lately && provider->channel_full[channel] != 0) ||
+		   (provider->finish_full >= lately && provider->finish_full != 0) ||
+		   is_full(o, provider, channel, made->aimed) || is_short(o, provider, made->aimed) ||
+		   (flow->crowded >= lately && flow->crowded != 0) || was_slow(o, made);
+}
+
+/* ------------------------------------------------------------------ whose time ends next */
+
+static void put(struct oracle *o, uint32_t at, struct oracle_made *made)
+{
+	o->ending[at] = made;
+	made->turn = at;
+}
+
+static void sift_up(struct oracle *o, uint32_t at, struct oracle_made *made)
+{
+	for (; at > 1 && made->end < o->ending[at / 2]->end; at /= 2)
+		put(o, at, o->ending[at / 2]);
+	put(o, at, made);
+}
+
+static void sift_down(struct oracle *o, uint32_t at, struct oracle_made *made)
+{
+	for (;;) {
+		uint32_t next = 2 * at;
+		if (next < o->ending_count && o->ending[next + 1]->end < o->ending[next]->end)
+			next++;
+		if (next > o->ending_count || o->ending[next]->end >= made->end)
+			break;
+		put(o, at, o->ending[next]);
+		at = next;
+	}
+	put(o, at, made);
+}
+
+static void begin_time(struct oracle *o, struct oracle_made *made)
+{
+	if (o->ending_count + 2 > o->ending_room) {
+		uint32_t room = o->ending_room ? 2 * o->ending_room : 256;
+		struct oracle_made **bigger = oracle_alloc(o, room * sizeof *bigger);
+		if (o->ending != NULL) {
+			memcpy(bigger, o->ending, o->ending_room * sizeof *bigger);
+			oracle_free(o, o->ending, o->ending_room * sizeof *bigger);
+		}
+		o->ending = bigger;
+		o->ending_room = room;
+	}
+	sift_up(o, ++o->ending_count, made);
+}
+
+static void end_time(struct oracle *o, struct oracle_made *made)
+{
+	uint32_t at = made->turn;
+	if (at == 0)
+		return;
+	made->turn = 0;
+	struct oracle_made *last = o->ending[o->ending_count--];
+	if (last == made)
+		return;
+	if (at > 1 && last->end < o->ending[at / 2]->end)
+		sift_up(o, at, last);
+	else
+		sift_down(o, at, last);
+}
+
+void oracle_expire(struct oracle *o)
+{
+	while (o->ending_count > 0 && o->ending[1]->end <= o->now) {
+		struct oracle_made *made = o->ending[1];
+		made->no_room = has_no_room(o, made);
+		end_time(o, made);
+		end_aim(o, made);
+	}
+}
+
 /* ------------------------------------------------------------------ making */
 
 static void aim(struct oracle_thing *thing, const struct oracle_bundle *args)
@@ -122,6 +308,8 @@ struct oracle_made *oracle_made_new(struct oracle *o, enum oracle_made_kind kind
 	made->weight = (args != NULL ? args->weight : 0) + (on_error != NULL ? on_error->weight : 0);
 	source->waiting++;
 	source->weight += made->weight;
+	take_aim(o, made);
+	begin_time(o, made);
 	return made;
 }
 
@@ -140,6 +328,8 @@ static void retire(struct oracle *o, struct oracle_made *made)
 	if (!made->waiting)
 		return;
 	made->waiting = false;
+	end_time(o, made);
+	end_aim(o, made);
 	list_remove(&made->key);
 	list_remove(&made->of_object);
 	made->source->waiting--;
@@ -204,48 +394,9 @@ void oracle_failed(struct oracle *o, const struct oracle_open *open, fos_status 
 
 /* ------------------------------------------------------------------ what explains a loss */
 
-/* A place may be kept for one whose link is slow while others wait: any fault will do. */
-static bool slow(const struct oracle *o, const struct oracle_made *made)
-{
-	return o->disturbances > 0 || (o->calm != 0 && o->calm >= made->time);
-}
-
-/* An exception waits no longer than the default time; those of invocations begin when these end. */
-struct oracle_notices oracle_notices(const struct oracle *o, const struct oracle_process *process)
-{
-	struct oracle_notices notices = {0};
-	for (const struct list *at = process->made.next; at != &process->made; at = at->next) {
-		const struct oracle_made *made = BASE_CONTAINER(at, struct oracle_made, of_source);
-		bool failed = made->kind == ORACLE_FAILED;
-		uint64_t begun = failed ? made->time : BASE_MAX(made->end, made->time);
-		if (made->delivered || begun + o->config.core.default_time < o->now)
-			continue;
-		notices.count++;
-		notices.finishing += failed;
-		notices.weight += made->on_error->weight;
-	}
-	return notices;
-}
-
-/* Whether the provider's inbox was full at some moment, or other invocations had their turn. */
-static bool was_full(const struct oracle *o, const struct oracle_made *made)
-{
-	const struct oracle_thing *target = made->target;
-	const struct oracle_process *provider = target->process;
-	const struct core_limits *limits = &o->config.core.limits;
-	uint32_t channel = target->channel;
-	return provider->channel_full[channel] >= made->moment ||
-		   provider->finish_full >= made->moment || provider->channel_open[channel] > 0 ||
-		   provider->deliveries + provider->waiting + oracle_notices(o, provider).finishing >=
-			   limits->parked ||
-		   made->source->waiting >= wire_class_credits(WIRE_CLASS_INVOKE) / 2;
-}
-
 static bool expired(const struct oracle *o, const struct oracle_made *made)
 {
-	return made->end <= o->now &&
-		   (was_full(o, made) || slow(o, made) || oracle_life(o, made->target) != ORACLE_LIVE ||
-			made->end <= made->time + o->config.core.heartbeat);
+	return made->end <= o->now && made->no_room;
 }
 
 static bool unreachable(struct oracle *o, const struct oracle_made *made)

@@ -97,6 +97,7 @@ void oracle_quiet(struct oracle *o, uint64_t now)
 	o->now = BASE_MAX(o->now, now);
 	o->moment++;
 	o->node = 0;
+	oracle_expire(o);
 	settle_things(o);
 	for (struct list *at = o->all.next; at != &o->all; at = at->next) {
 		const struct oracle_process *process = BASE_CONTAINER(at, struct oracle_process, all);

@@ -155,13 +155,8 @@ bool oracle_open_add(struct oracle *o, struct oracle_open *open)
 		process->once_open++;
 	} else {
 		process->deliveries++;
-		uint32_t count = ++process->channel_open[open->channel];
-		const struct core_limits *limits = &o->config.core.limits;
-		if (count >= limits->deliveries || process->deliveries + process->waiting >= limits->parked)
-			process->channel_full[open->channel] = o->moment;
-		/* One Process's room for finishes is for all of its channels. */
-		if (process->deliveries + process->waiting >= limits->parked)
-			process->finish_full = o->moment;
+		process->channel_open[open->channel]++;
+		oracle_note_full(o, process, open->channel);
 	}
 	return true;
 }
@@ -183,11 +178,7 @@ void oracle_open_end(struct oracle *o, struct oracle_open *open, bool finished)
 	if (open->is_once) {
 		process->once_open--;
 	} else {
-		const struct core_limits *limits = &o->config.core.limits;
-		if (process->channel_open[open->channel] >= limits->deliveries)
-			process->channel_full[open->channel] = o->moment;
-		if (process->deliveries + process->waiting >= limits->parked)
-			process->finish_full = o->moment;
+		oracle_note_full(o, process, open->channel);
 		process->deliveries--;
 		process->channel_open[open->channel]--;
 	}
