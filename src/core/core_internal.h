@@ -1013,6 +1013,9 @@ void core_process_wake(struct core *core, struct process *process);
 void core_inbox_run(struct core *core, struct channel *channel);
 /* The object died: its waiters go on to hear of it. */
 void core_inbox_object_end(struct core *core, struct object *object);
+/* So many wait behind a retry for what is dead: they are sent on as well, to be refused. */
+void core_inbox_refuse(struct core *core, struct session *session, const struct core_ref *target,
+					   uint32_t count);
 void core_waiter_session_end(struct core *core, struct session *session);
 void core_waiter_left(struct core *core, struct invocation *inv); /* a local one gave up */
 void core_receive_room(struct core *core, struct session *session, const uint8_t *bytes);

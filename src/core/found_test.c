@@ -288,6 +288,35 @@ static void nothing_is_sent_to_the_old_session(void **state)
 	world_end(world);
 }
 
+/* What was parked behind others, unknown to the owner, was not asked for any more once these found
+ * their target dead: it waited to the end of its time, and whatever came meanwhile with it. */
+static void all_parked_are_refused_by_the_dead(void **state)
+{
+	(void)state;
+	struct world *world = small_world(2, 1, 64);
+	struct actor a = actor_new(world, A), b = actor_new(world, B);
+	uint64_t request = actor_request(b, 1);
+	uint64_t far = actor_give(b, request, a), errors = actor_request(a, 2);
+	struct call call = call_invoke(far, 0, 0);
+	call.entries[0].on_error = (uint16_t)call_slot(&call, errors);
+	/* One is delivered, one comes back; the others join it. */
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(actor_call(a, &call, NULL), FOS_OK);
+		world_settle(world);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(actor_call(a, &call, NULL), FOS_OK);
+	assert_int_equal(actor_revoke(b, request), FOS_OK);
+	for (unsigned i = 0; i < 5; i++) {
+		world_settle(world);
+		struct arrival arrival = expect(a, 2);
+		assert_int_equal(arrival.status, FOS_REVOKED);
+		actor_finish(a, arrival.id);
+	}
+	all_sessions_live(world);
+	world_end(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +329,7 @@ int main(void)
 		cmocka_unit_test(once_ends_beyond_the_quota),
 		cmocka_unit_test(registry_is_not_tracked),
 		cmocka_unit_test(nothing_is_sent_to_the_old_session),
+		cmocka_unit_test(all_parked_are_refused_by_the_dead),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -210,14 +210,14 @@ void core_process_wake(struct core *core, struct process *process)
 	}
 }
 
-static void send_room(struct core *core, struct session *session, const struct object *object,
+static void send_room(struct core *core, struct session *session, const struct core_ref *target,
 					  uint32_t count)
 {
 	struct wire_message_room *room =
 		core_session_send(core, session, WIRE_MESSAGE_TYPE_ROOM, sizeof *room);
-	room->epoch = core->config.epoch;
-	room->serial = object->serial;
-	room->index = core_table_index(object->handle);
+	room->epoch = target->epoch;
+	room->serial = target->serial;
+	room->index = target->index;
 	room->count = count;
 }
 
@@ -228,8 +228,9 @@ static void grant(struct core *core, struct waiter *waiter)
 	waiter->granted++;
 	channel->reserved++;
 	channel->process->reserved++;
+	struct core_ref target = core_object_ref(core, waiter->object);
 	if (!PLANTED(room_lost))
-		send_room(core, waiter->session, waiter->object, 1);
+		send_room(core, waiter->session, &target, 1);
 	settle_waiter(core, waiter);
 }
 
@@ -272,6 +273,13 @@ void core_waiter_left(struct core *core, struct invocation *inv)
 	settle_waiter(core, waiter);
 }
 
+void core_inbox_refuse(struct core *core, struct session *session, const struct core_ref *target,
+					   uint32_t count)
+{
+	CORE_COVER(core, inbox_refuse);
+	send_room(core, session, target, count);
+}
+
 /* A dead object gives no more places: whatever waits for it is sent on to be refused. */
 void core_inbox_object_end(struct core *core, struct object *object)
 {
@@ -279,9 +287,9 @@ void core_inbox_object_end(struct core *core, struct object *object)
 	while ((waiter = LIST_FIRST(&object->request.waiters, struct waiter, of_object)) != NULL) {
 		if (waiter->session != NULL) {
 			uint32_t asked = waiter->count - BASE_MIN(waiter->count, waiter->granted);
-			CORE_COVER(core, inbox_refuse);
+			struct core_ref target = core_object_ref(core, object);
 			if (asked > 0)
-				send_room(core, waiter->session, object, asked);
+				core_inbox_refuse(core, waiter->session, &target, asked);
 			free_waiter(core, waiter);
 			continue;
 		}

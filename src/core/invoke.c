@@ -354,6 +354,8 @@ void core_receive_invoke(struct core *core, struct session *session, const uint8
 			object->kind == FOS_REQUEST ? core_arrive(core, &inv, object, session) : FOS_WRONG_TYPE;
 	if (status == FOS_OK)
 		return;
+	if (object == NULL && inv.more > 0)
+		core_inbox_refuse(core, session, &inv.target, inv.more);
 	bool silent = inv.exception != NULL || core_serial_is_once(inv.target.serial);
 	struct notice notice = {.account = &session->account,
 							.on_error = silent ? NULL : inv.on_error,
