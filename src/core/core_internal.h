@@ -281,7 +281,8 @@ struct object {
 			struct list of_channel;
 			uint64_t handler;
 			struct list waiters;
-			struct timer timer; /* ONCE */
+			struct timer timer;     /* ONCE */
+			struct delivery *ended; /* ONCE, of a base: kept for its end; NULL: it is used */
 		} request;
 	};
 };
@@ -687,6 +688,8 @@ void core_table_init(struct table *table, uint32_t limit, bool for_ever);
 void core_table_end(struct core *core, struct table *table);
 /* The new handle; 0: full, or no memory. */
 uint64_t core_table_add(struct core *core, struct table *table, void *content);
+/* Whether so many may be added without asking for memory; asks for it here. */
+bool core_table_room(struct core *core, struct table *table, uint32_t count);
 /* The entry of a living handle, else NULL. */
 struct table_entry *core_table_get(const struct table *table, uint64_t handle);
 /* Whether a handle was ever given out. */
@@ -1064,8 +1067,10 @@ void core_exception_free(struct core *core, struct exception *exception);
 /* ------------------------------------------------------------------ once.c */
 
 fos_status core_once_reserve(struct core *core, struct object *object, uint64_t deadline);
+/* The record that is kept for the end of what it is or descends from; NULL: there is none. */
+struct delivery *core_once_record(struct object *object);
 /* Gives back what is kept for it, if it is. */
-void core_once_release(struct object *object);
+void core_once_release(struct core *core, struct object *object);
 fos_status core_once_arrive(struct core *core, struct invocation *inv, struct object *object);
 void core_once_expired(struct core *core, struct object *object);
 

@@ -76,7 +76,9 @@
 	X(session_replace, "session", "up -> replaced by a new one")             \
 	X(session_gone, "session", "up -> gone")                                 \
 	X(session_break, "session", "up -> ending")                              \
-	X(credit_alone, "session", "half of a class due -> CREDIT")
+	X(credit_alone, "session", "half of a class due -> CREDIT")              \
+	X(memory_refused, "memory", "asked for -> refused")                      \
+	X(memory_reserve, "memory", "used up -> out of the reserve")
 /* clang-format on */
 
 enum core_cover {

@@ -130,7 +130,12 @@ static fos_status make(struct core *core, const struct invocation *inv, struct o
 	bool kept = object->once && fits_once(inv);
 	if (!kept && !core_space_fits(core, process, cap_count, weight))
 		return FOS_QUOTA;
+	/* What ONCE Requests still need stays free. */
+	if (!object->once && !core_table_room(core, &process->deliveries, process->once_living + 1))
+		return FOS_QUOTA;
 	struct delivery *delivery = core_alloc(core, delivery_size(cap_count));
+	if (delivery == NULL && cap_count == 0)
+		delivery = core_once_record(object);
 	if (delivery == NULL)
 		return FOS_QUOTA;
 	*delivery = (struct delivery){.channel = channel,

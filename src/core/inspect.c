@@ -359,6 +359,11 @@ uint64_t core_inspect_memory(const struct core *core)
 	return usable - BASE_MIN(usable, core->pool.grown);
 }
 
+uint64_t core_inspect_refusals(const struct core *core)
+{
+	return core->cover[COVER_memory_refused];
+}
+
 /* ------------------------------------------------------------------ charges */
 
 static void count_slots(const struct process *process, struct core_view_process *out)

@@ -161,6 +161,9 @@ void core_inspect_totals(const struct core *core, struct core_view_totals *out);
 /* Bytes that pools may still take before calls are refused: without the reserve. */
 uint64_t core_inspect_memory(const struct core *core);
 
+/* How often something was refused because there were none, in the core's whole life. */
+uint64_t core_inspect_refusals(const struct core *core);
+
 /* How often each transition was taken, in the order of core/cover.h, and how many there are. */
 const uint64_t *core_inspect_cover(const struct core *core, unsigned *count);
 

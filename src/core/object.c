@@ -194,7 +194,7 @@ static void kill_memory(struct core *core, struct object *object)
 static void kill_request(struct core *core, struct object *object)
 {
 	list_remove(&object->request.of_channel);
-	core_once_release(object);
+	core_once_release(core, object);
 	core_timer_stop(core, &object->request.timer);
 	core_inbox_object_end(core, object);
 	core_registry_object_end(core, object);

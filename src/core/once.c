@@ -1,7 +1,7 @@
 /* ONCE Requests: what a client relies on. Exactly one delivery: the first arrival, success or
  * error, or else the exception that its deadline makes here, at the maker's own Controller.
  *
- *     create: place, slots and bytes kept, timer started
+ *     create: place, slots, bytes and the record of a bare exception kept, timer started
  *        |--- first arrival ----> consumed, delivered beside the inbox; later ones are dropped
  *        |--- does not fit -----> consumed, delivered as exception QUOTA
  *        |--- deadline ---------> consumed, delivered as exception TIMED_OUT
@@ -17,6 +17,11 @@ fos_status core_once_reserve(struct core *core, struct object *object, uint64_t 
 	if (channel->once == core->config.limits.once ||
 		!core_space_fits(core, process, ONCE_SLOTS, ONCE_BYTES))
 		return FOS_QUOTA;
+	if (!core_table_room(core, &process->deliveries, process->once_living + 1))
+		return FOS_QUOTA;
+	object->request.ended = core_alloc(core, sizeof *object->request.ended);
+	if (object->request.ended == NULL)
+		return FOS_QUOTA;
 	CORE_COVER(core, once_reserve);
 	channel->once++;
 	process->usage.once++;
@@ -27,6 +32,23 @@ fos_status core_once_reserve(struct core *core, struct object *object, uint64_t 
 	return FOS_OK;
 }
 
+static void free_record(struct core *core, struct object *object)
+{
+	if (object->request.ended != NULL)
+		core_free(core, object->request.ended, sizeof *object->request.ended);
+	object->request.ended = NULL;
+}
+
+struct delivery *core_once_record(struct object *object)
+{
+	while (object->parent != NULL)
+		object = object->parent;
+	struct delivery *record = object->once ? object->request.ended : NULL;
+	if (record != NULL)
+		object->request.ended = NULL;
+	return record;
+}
+
 static void give_space_back(struct object *object)
 {
 	BASE_ASSERT(object->reserved);
@@ -34,16 +56,17 @@ static void give_space_back(struct object *object)
 	object->process->once_living--;
 }
 
-void core_once_release(struct object *object)
+void core_once_release(struct core *core, struct object *object)
 {
 	if (!object->reserved)
 		return;
+	free_record(core, object);
 	give_space_back(object);
 	object->request.channel->once--;
 	object->process->usage.once--;
 }
 
-/* Delivers what is left when the arrival itself cannot be. */
+/* Delivers what is left when the arrival itself cannot be: its record is kept, and so it fits. */
 static void deliver_exception(struct core *core, struct object *object, const struct notice *why)
 {
 	struct invocation inv;
@@ -52,13 +75,8 @@ static void deliver_exception(struct core *core, struct object *object, const st
 	inv.trace = why->trace;
 	inv.span = why->span;
 	inv.end = core_time_end(core, core->config.default_time);
-	if (core_deliver(core, &inv, object) == FOS_OK)
-		return;
-	/* Not even a bare exception: the memory of the Controller is used up. */
-	core_invocation_drop(core, &inv);
-	core->counters.dropped++;
-	object->request.channel->once--;
-	object->process->usage.once--;
+	fos_status status = core_deliver(core, &inv, object);
+	BASE_ASSERT(status == FOS_OK);
 }
 
 /* The object dies, with all its children, with its one delivery under way, which keeps its place.
@@ -75,6 +93,7 @@ static void consume(struct core *core, struct invocation *inv, struct object *ob
 	give_space_back(base);
 	if (inv == NULL || core_deliver(core, inv, object) != FOS_OK)
 		deliver_exception(core, object, &why);
+	free_record(core, base);
 	if (inv != NULL && inv->bundle != NULL)
 		CORE_COVER(core, once_quota);
 	if (!PLANTED(once_twice))

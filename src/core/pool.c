@@ -28,16 +28,21 @@ size_t core_pool_room(size_t size)
 
 void *core_grow(struct core *core, size_t size, enum core_room room)
 {
-	uint64_t limit = core->config.limits.memory;
+	uint64_t limit = core->config.limits.memory, usable = limit - core_reserve_of(limit);
 	if (room == CORE_ROOM)
-		limit -= core_reserve_of(limit);
+		limit = usable;
 	if (room == CORE_ROOM_BEYOND)
 		limit = UINT64_MAX;
-	if (core->pool.grown > limit || size > limit - core->pool.grown)
+	void *chunk = NULL;
+	if (core->pool.grown <= limit && size <= limit - core->pool.grown)
+		chunk = core->config.grow(core->config.context, size);
+	if (chunk == NULL) {
+		CORE_COVER(core, memory_refused);
 		return NULL;
-	void *chunk = core->config.grow(core->config.context, size);
-	if (chunk != NULL)
-		core->pool.grown += size;
+	}
+	core->pool.grown += size;
+	if (core->pool.grown > usable)
+		CORE_COVER(core, memory_reserve);
 	return chunk;
 }
 

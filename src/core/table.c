@@ -57,6 +57,15 @@ static struct table_entry *entry_at(const struct table *table, uint32_t index)
 	return &table->chunks[index / TABLE_CHUNK][index % TABLE_CHUNK];
 }
 
+bool core_table_room(struct core *core, struct table *table, uint32_t count)
+{
+	while (table->chunk_count * TABLE_CHUNK - table->live < count) {
+		if (!add_chunk(core, table))
+			return false;
+	}
+	return true;
+}
+
 uint64_t core_table_add(struct core *core, struct table *table, void *content)
 {
 	if (table->live == table->limit)
