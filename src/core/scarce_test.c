@@ -21,10 +21,11 @@ static const uint64_t elsewhere = 4 << 20;
 void *__real_core_alloc(struct core *core, size_t size);
 void *__wrap_core_alloc(struct core *core, size_t size);
 static uint64_t allocations, refuse_at; /* counted from 1; 0: none */
+static bool refuse_all;
 
 void *__wrap_core_alloc(struct core *core, size_t size)
 {
-	return ++allocations == refuse_at ? NULL : __real_core_alloc(core, size);
+	return ++allocations == refuse_at || refuse_all ? NULL : __real_core_alloc(core, size);
 }
 
 struct story {
@@ -339,6 +340,31 @@ static void everything_is_said_at_once(void **state)
 	world_end(world);
 }
 
+/* More ONCE Requests than a chunk of the table of deliveries holds end when there is no memory. */
+static void once_requests_end_without_memory(void **state)
+{
+	(void)state;
+	enum { COUNT = 300 };
+	struct world *world = world_new(1, NULL);
+	struct actor a = actor_new(world, A);
+	uint64_t timed_out = actor_once(a, 1, 5000), invoked = 0;
+	for (unsigned i = 1; i < COUNT; i++)
+		invoked = actor_once(a, 1 + i, 5000);
+	assert_true(timed_out != 0 && invoked != 0);
+	refuse_all = true;
+	struct call call = call_invoke(invoked, 0, 0);
+	assert_int_equal(actor_call(a, &call, NULL), FOS_OK);
+	world_tick(world, 10000);
+	refuse_all = false;
+	struct arrival arrival;
+	for (unsigned i = 0; i < COUNT; i++) {
+		assert_true(actor_arrival(a, &arrival));
+		assert_int_equal(arrival.status, arrival.handler == COUNT ? FOS_OK : FOS_TIMED_OUT);
+	}
+	assert_false(actor_arrival(a, &arrival));
+	world_end(world);
+}
+
 /* Of a Process that attaches: it is ended, or its channel's loss ends it, and nothing is left. */
 static void any_record_of_a_process_is_refused(void **state)
 {
@@ -395,6 +421,7 @@ int main(void)
 		cmocka_unit_test(any_record_is_refused),
 		cmocka_unit_test(revocations_have_their_room),
 		cmocka_unit_test(everything_is_said_at_once),
+		cmocka_unit_test(once_requests_end_without_memory),
 		cmocka_unit_test(any_record_of_a_process_is_refused),
 		cmocka_unit_test(processes_and_sessions_end_at_their_limits),
 	};
