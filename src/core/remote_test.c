@@ -672,6 +672,51 @@ static void copies_that_never_set_out(void **state)
 	world_end(world);
 }
 
+/* Between two slices, with all credits back and none free, a copy is stopped by its destination. */
+static void a_copy_stopped_between_slices(void **state)
+{
+	(void)state;
+	struct core_config config;
+	core_config_default(&config);
+	config.slice = 64;
+	struct world *world = world_new(2, &config);
+	struct actor a = actor_new(world, A), b = actor_new(world, B);
+	enum { MANY = DATA_CREDITS + 1, STOPPED = DATA_CREDITS - 1 };
+	uint64_t src = actor_memory(a, 0, 128, 3), dst[MANY], cookies[MANY];
+	uint64_t all = actor_memory(a, 0, 64 * DATA_CREDITS, 3);
+	uint64_t first = actor_give(b, actor_memory(b, 0, 64 * DATA_CREDITS, 3), a);
+	world->hold[A][B][CORE_BULK] = true;
+	/* This one uses all credits, so that the others begin in turn. */
+	struct call call = call_copy(first, all, 0, 0);
+	uint64_t before = call_submit(a, &call);
+	for (unsigned i = 0; i < MANY; i++) {
+		dst[i] = actor_memory(b, 0, 128, 3);
+		call = call_copy(actor_give(b, dst[i], a), src, 0, 0);
+		cookies[i] = call_submit(a, &call);
+	}
+	/* The first slice of each but the last lands; of the credits all go to others then. */
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < DATA_CREDITS; i++)
+			assert_true(world_deliver(world, A, B, CORE_BULK));
+		world_settle(world);
+	}
+	assert_int_equal(call_status(a, before), FOS_OK);
+	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_DATA), 3 * DATA_CREDITS);
+	assert_int_equal(actor_revoke(b, dst[STOPPED]), FOS_OK);
+	world_settle(world);
+	assert_int_equal(call_status(a, cookies[STOPPED]), FOS_REVOKED);
+	struct core_view_totals totals;
+	core_inspect_totals(a.node->core, &totals);
+	assert_int_equal(totals.outgoing, MANY - 1);
+	world->hold[A][B][CORE_BULK] = false;
+	world_settle(world);
+	for (unsigned i = 0; i < MANY; i++) {
+		if (i != STOPPED)
+			assert_int_equal(call_status(a, cookies[i]), FOS_OK);
+	}
+	world_end(world);
+}
+
 static void copy_source_owner_lost(void **state)
 {
 	(void)state;
@@ -1141,6 +1186,7 @@ int main(void)
 		cmocka_unit_test(copies_everywhere),
 		cmocka_unit_test(copies_end_badly),
 		cmocka_unit_test(copies_that_never_set_out),
+		cmocka_unit_test(a_copy_stopped_between_slices),
 		cmocka_unit_test(copy_source_owner_lost),
 		cmocka_unit_test(copies_take_turns),
 		cmocka_unit_test(many_copies),
