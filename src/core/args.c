@@ -127,7 +127,6 @@ static fos_status build_message(struct core *core, const struct wire_args_view *
 {
 	const struct wire_entry *entries = view->entries;
 	struct cursor cursor = {.view = view};
-	out->table[0] = NULL;
 	out->count = 1;
 	out->call = take_addition(&cursor, out, 0, 0);
 	for (unsigned i = 1; i < view->head->entry_count; i++) {
@@ -156,7 +155,6 @@ void core_args_release(struct core *core, struct built *built)
 {
 	for (unsigned i = 1; i < built->count; i++)
 		core_value_release(core, built->table[i]);
-	built->count = 0;
 }
 
 struct value *core_args_take_on_error(struct built *built)

@@ -160,6 +160,41 @@ static void waits_are_bounded(void **state)
 
 /* ------------------------------------------------------------------ deliveries */
 
+/* To go on with a delivery there is always room to wait, even if nothing else may; for that of a
+ * ONCE Request, which may come when its Process has no room, there is not. */
+static void a_continuation_has_room(void **state)
+{
+	(void)state;
+	struct world *world = world_new(1, NULL);
+	struct actor who = actor_new(world, A), server = actor_new(world, A);
+	uint64_t door = actor_give(server, actor_request(server, 1), who);
+	uint64_t mine = actor_request(who, 2), once = actor_once(who, 3, 1000000);
+	struct arrival plain, single, arrival;
+	assert_int_equal(actor_invoke(who, mine), FOS_OK);
+	assert_true(actor_arrival(who, &plain));
+	assert_int_equal(actor_invoke(who, once), FOS_OK);
+	assert_true(actor_arrival(who, &single));
+	limits_of(who)->deliveries = 1;
+	limits_of(who)->parked = 4;
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(actor_invoke(who, door), FOS_OK);
+	assert_int_equal(actor_invoke(who, door), FOS_QUOTA);
+	struct call call = call_continue(single.id, door, false);
+	assert_int_equal(actor_call(who, &call, NULL), FOS_QUOTA);
+	call = call_continue(plain.id, door, false);
+	assert_int_equal(actor_call(who, &call, NULL), FOS_OK);
+	assert_int_equal(actor_usage(who).parked, 5);
+	for (unsigned i = 0; i < 6; i++) {
+		assert_true(actor_arrival(server, &arrival));
+		assert_int_equal(actor_finish(server, arrival.id), FOS_OK);
+	}
+	assert_false(actor_arrival(server, &arrival));
+	call = call_continue(single.id, WIRE_IN_CALL, false); /* the call itself is no capability */
+	assert_int_equal(actor_call(who, &call, NULL), FOS_NO_CAP);
+	assert_int_equal(actor_finish(who, single.id), FOS_OK);
+	world_end(world);
+}
+
 /* The provider's space takes what comes to the last slot and byte, its on_error included. */
 static void a_delivery_needs_its_room(void **state)
 {
@@ -310,6 +345,38 @@ static void what_one_peer_makes_us_keep(void **state)
 	world_end(world);
 }
 
+/* Exceptions that come back when so many wait already are dropped; all others arrive. */
+static void exceptions_that_come_back(void **state)
+{
+	(void)state;
+	struct world *world = world_new(3, NULL);
+	struct actor a = actor_new(world, A), b = actor_new(world, B), c = actor_new(world, C);
+	uint64_t base = actor_request(b, 1), dead = actor_give(b, base, a);
+	uint64_t sorry = actor_give(c, actor_request(c, 9), a);
+	assert_int_equal(actor_revoke(b, base), FOS_OK);
+	world->hold[B][C][CORE_CONTROL] = true;
+	const struct fos_counters *counters = core_counters(b.node->core);
+	uint64_t dropped = counters->dropped;
+	struct call call = call_invoke(dead, 0, 0);
+	call.entries[0].on_error = (uint16_t)call_slot(&call, sorry);
+	uint32_t in_flight = wire_class_credits(WIRE_CLASS_ERROR), places = 10;
+	for (uint32_t i = 0; i < in_flight + KEPT_FOR_PEER; i++) {
+		assert_int_equal(actor_call(a, &call, NULL), FOS_OK);
+		world_settle(world);
+	}
+	limits_of(c)->deliveries = places;
+	world->hold[B][C][CORE_CONTROL] = false;
+	world_settle(world);
+	assert_int_equal(counters->dropped - dropped, in_flight - places);
+	uint32_t arrived = 0;
+	for (struct arrival arrival; actor_arrival(c, &arrival); arrived++) {
+		assert_int_equal(actor_finish(c, arrival.id), FOS_OK);
+		world_settle(world);
+	}
+	assert_int_equal(arrived, places + KEPT_FOR_PEER);
+	world_end(world);
+}
+
 /* ------------------------------------------------------------------ without a configuration */
 
 static void what_is_so_by_default(void **state)
@@ -410,10 +477,12 @@ int main(void)
 		cmocka_unit_test(each_capability_costs_what_it_takes),
 		cmocka_unit_test(room_is_kept_for_once),
 		cmocka_unit_test(waits_are_bounded),
+		cmocka_unit_test(a_continuation_has_room),
 		cmocka_unit_test(a_delivery_needs_its_room),
 		cmocka_unit_test(the_largest_answer_that_is_kept_for),
 		cmocka_unit_test(a_copy_with_too_much_to_carry),
 		cmocka_unit_test(what_one_peer_makes_us_keep),
+		cmocka_unit_test(exceptions_that_come_back),
 		cmocka_unit_test(what_is_so_by_default),
 		cmocka_unit_test(late_heartbeats),
 		cmocka_unit_test(names_of_full_length),

@@ -287,6 +287,8 @@ static void a_dead_makers_children_die_here_and_there(void **state)
 	assert_int_equal(use(stays, below, owner), FOS_REVOKED);
 	assert_int_equal(use(stays, kept, owner), FOS_OK);
 	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_PROCESS_GONE), 1);
+	/* Of those who live one lost a child; the dead need not be told. */
+	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_CHILD_GONE), 1);
 	/* The provider's death is the death of all. */
 	actor_kill(owner);
 	world_settle(world);

@@ -240,7 +240,6 @@ static void send_abort(struct core *core, struct outgoing *out)
 	struct wire_message_data *message =
 		core_session_send(core, out->to, WIRE_MESSAGE_TYPE_DATA, sizeof *message + plan.size);
 	fill(out, message);
-	message->offset = out->length;
 	message->last = true;
 	message->status = out->stop;
 	core_plan_write(&plan, NULL, NULL, (uint8_t *)(message + 1));

@@ -174,6 +174,32 @@ static void bounce_keeps_order_and_turns(void **state)
 	world_end(world);
 }
 
+/* A place is told to each that came back, and none is told in vain. */
+static void a_place_for_each_that_came_back(void **state)
+{
+	(void)state;
+	struct core_config config;
+	core_config_default(&config);
+	config.limits.deliveries = 2;
+	struct world *world = world_new(2, &config);
+	struct actor server = actor_new(world, B), a = actor_new(world, A);
+	uint64_t door = actor_give(server, actor_request(server, 1), a);
+	enum { MANY = 7 };
+	for (uint32_t i = 0; i < MANY; i++)
+		assert_int_equal(invoke_tagged(a, door, 0, i, 0), FOS_OK);
+	world_settle(world);
+	struct arrival arrival;
+	for (uint32_t i = 0; i < MANY; i++) {
+		assert_true(actor_arrival(server, &arrival));
+		assert_int_equal(tag_of(&arrival), i);
+		assert_int_equal(actor_finish(server, arrival.id), FOS_OK);
+		world_settle(world);
+	}
+	assert_int_equal(core_counters(server.node->core)->bounces, MANY - 2);
+	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_ROOM), MANY - 2);
+	world_end(world);
+}
+
 /* Parked ones whose time ends get BUSY; the room for them is given to others. */
 static void parked_time_ends(void **state)
 {
@@ -1174,6 +1200,7 @@ int main(void)
 		cmocka_unit_test(chain_costs_stages_plus_one),
 		cmocka_unit_test(deep_nesting_travels),
 		cmocka_unit_test(bounce_keeps_order_and_turns),
+		cmocka_unit_test(a_place_for_each_that_came_back),
 		cmocka_unit_test(parked_time_ends),
 		cmocka_unit_test(order_without_credits),
 		cmocka_unit_test(retry_that_never_left),

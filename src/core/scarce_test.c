@@ -365,6 +365,79 @@ static void once_requests_end_without_memory(void **state)
 	world_end(world);
 }
 
+/* From now on nothing grows, but there are blocks of every size. */
+static void stop_growing(struct core *core)
+{
+	enum { EACH = 8 };
+	for (size_t size = 64; size <= 2048; size *= 2) {
+		for (unsigned half = 0; half < 2; half++) {
+			size_t room = core_pool_room(size + half * size / 2);
+			void *blocks[EACH];
+			for (unsigned i = 0; i < EACH; i++)
+				assert_non_null(blocks[i] = core_alloc(core, room));
+			for (unsigned i = 0; i < EACH; i++)
+				core_free(core, blocks[i], room);
+		}
+	}
+	core->config.limits.memory = core->pool.grown;
+}
+
+/* A call whose record there is room for, but whose number there is none for. */
+static void is_refused(struct actor who, const struct call *call)
+{
+	uint64_t used = core_memory_used(who.node->core);
+	struct core_usage before = actor_usage(who), after;
+	uint64_t cookie = call_submit(who, call);
+	struct wire_answer_monitored end;
+	if (call->type == WIRE_CALL_TYPE_MONITOR_RECEIVE) {
+		assert_true(monitor_ended(who, cookie, &end));
+		assert_int_equal(end.status, FOS_QUOTA);
+	} else {
+		assert_int_equal(call_status(who, cookie), FOS_QUOTA);
+	}
+	after = actor_usage(who);
+	assert_memory_equal(&before, &after, sizeof before);
+	assert_int_equal(core_memory_used(who.node->core), used);
+}
+
+static void tables_that_cannot_grow(void **state)
+{
+	(void)state;
+	enum { OBJECT, CHILD, MONITOR, COPY, TRANSFER, COUNT };
+	for (int which = 0; which < COUNT; which++) {
+		struct world *world = world_new(2, NULL);
+		struct actor owner = actor_new(world, A), who = actor_new(world, B);
+		struct wire_call_request_create create = {.handler = 1};
+		struct wire_call_monitor_receive watch = {0};
+		struct call call;
+		uint64_t far = 0, near = 0;
+		if (which != OBJECT) {
+			far = watch.cap = actor_give(owner, actor_memory(owner, 0, 100, 3), who);
+			near = actor_memory(who, 0, 100, 3);
+		}
+		if (which == TRANSFER) { /* the call gets its number, what it begins does not */
+			call = call_copy(near, far, 0, 0);
+			assert_int_equal(actor_ask(who, &call, NULL), FOS_OK);
+		}
+		if (which == CHILD) { /* the table's first part is used up */
+			call = call_revtree(far, false);
+			while (who.node->core->calls.used % TABLE_CHUNK != 0)
+				call_submit(who, &call);
+		}
+		stop_growing(who.node->core);
+		if (which == OBJECT)
+			call_init(&call, WIRE_CALL_TYPE_REQUEST_CREATE, &create, sizeof create, false);
+		else if (which == CHILD)
+			call = call_revtree(far, false);
+		else if (which == MONITOR)
+			call_init(&call, WIRE_CALL_TYPE_MONITOR_RECEIVE, &watch, sizeof watch, false);
+		else
+			call = call_copy(near, which == COPY ? far : near, 0, 0);
+		is_refused(who, &call);
+		world_end(world);
+	}
+}
+
 /* Of a Process that attaches: it is ended, or its channel's loss ends it, and nothing is left. */
 static void any_record_of_a_process_is_refused(void **state)
 {
@@ -422,6 +495,7 @@ int main(void)
 		cmocka_unit_test(revocations_have_their_room),
 		cmocka_unit_test(everything_is_said_at_once),
 		cmocka_unit_test(once_requests_end_without_memory),
+		cmocka_unit_test(tables_that_cannot_grow),
 		cmocka_unit_test(any_record_of_a_process_is_refused),
 		cmocka_unit_test(processes_and_sessions_end_at_their_limits),
 	};
