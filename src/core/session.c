@@ -518,7 +518,6 @@ void core_session_gone(struct core *core, uint32_t node)
 	CORE_COVER(core, session_gone);
 	list_remove(&session->hash);
 	list_remove(&session->all);
-	list_remove(&session->dirty);
 	core_timer_stop(core, &session->timer);
 	core->session_count--;
 	core->counters.sessions_ended++;
@@ -542,7 +541,7 @@ void core_session_gone(struct core *core, uint32_t node)
 	core_presences_session_end(core, session);
 	core_children_session_end(core, session);
 	core_account_end(core, &session->account);
-	/* Its own children that died with others of them wanted to tell it. */
+	/* What its end set off wanted to tell it. */
 	list_remove(&session->dirty);
 	list_remove(&session->later);
 	BASE_ASSERT(list_empty(&session->classes[WIRE_CLASS_CLEANUP].queue));
