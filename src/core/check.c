@@ -498,6 +498,11 @@ static const char *check_session(struct sums *sums, const struct session *sessio
 		TRY(check_park(sums, session, RECORD(at, park, of_session)));
 	EACH (at, &session->revokings)
 		TRY(check_revoking(sums, RECORD(at, revoking, of_asker)));
+	EACH (at, &session->monitors) {
+		const struct monitor *monitor = RECORD(at, monitor, of_session);
+		REQUIRE(monitor->process != NULL || !list_empty(&monitor->cleanup.link),
+				"a monitor that nobody needs");
+	}
 	EACH (at, &session->children)
 		REQUIRE(RECORD(at, object, of_maker)->session == session, "another's child");
 	REQUIRE(session->child_count == length_of(&session->children), "children are miscounted");

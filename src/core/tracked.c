@@ -466,7 +466,6 @@ fos_status core_tracked_object(struct core *core, struct object *object)
 	tracked->maker_here = object->maker.node == core->config.node;
 	tracked->maker = object->maker.process;
 	object->tracked = tracked;
-	core_tracked_touch(tracked);
 	return FOS_OK;
 }
 
