@@ -136,10 +136,11 @@ struct oracle_made {       /* an invocation that was made and may be delivered o
 	bool waiting; /* may yet be delivered */
 	bool twin;    /* the same as another one in all but its call */
 	bool delivered;
-	bool perhaps;  /* an exception told of it, or of one that nobody could tell from it */
-	bool aimed;    /* counted at its provider */
-	bool no_room;  /* when its time ended something kept it from having a place */
-	uint32_t turn; /* in the heap of those that wait, by `end`; from 1 */
+	bool perhaps;    /* an exception told of it, or of one that nobody could tell from it */
+	bool aimed;      /* counted at its provider */
+	bool no_room;    /* about the end of its time something kept it from a place */
+	uint32_t turn;   /* in the heap of those that wait, from 1; 0: it is judged */
+	uint64_t judged; /* time at which no_room is found out */
 	uint64_t key_hash, told_hash;
 	struct oracle_thing *target;
 	struct oracle_bundle *args;

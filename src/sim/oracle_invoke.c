@@ -157,7 +157,7 @@ static bool has_no_room(const struct oracle *o, const struct oracle_made *made)
 	const struct oracle_process *provider = made->target->process;
 	const struct oracle_flow *flow = &o->flows[sender_of(made)][made->target->node];
 	uint32_t channel = made->target->channel;
-	uint64_t lately = made->end - BASE_MIN(made->end, 2 * o->config.core.heartbeat);
+	uint64_t lately = made->judged - BASE_MIN(made->judged, 4 * o->config.core.heartbeat);
 	return (provider->channel_full[channel] >= lately && provider->channel_full[channel] != 0) ||
 		   (provider->finish_full >= lately && provider->finish_full != 0) ||
 		   is_full(o, provider, channel, made->aimed) || is_short(o, provider, made->aimed) ||
@@ -174,7 +174,7 @@ static void put(struct oracle *o, uint32_t at, struct oracle_made *made)
 
 static void sift_up(struct oracle *o, uint32_t at, struct oracle_made *made)
 {
-	for (; at > 1 && made->end < o->ending[at / 2]->end; at /= 2)
+	for (; at > 1 && made->judged < o->ending[at / 2]->judged; at /= 2)
 		put(o, at, o->ending[at / 2]);
 	put(o, at, made);
 }
@@ -183,9 +183,9 @@ static void sift_down(struct oracle *o, uint32_t at, struct oracle_made *made)
 {
 	for (;;) {
 		uint32_t next = 2 * at;
-		if (next < o->ending_count && o->ending[next + 1]->end < o->ending[next]->end)
+		if (next < o->ending_count && o->ending[next + 1]->judged < o->ending[next]->judged)
 			next++;
-		if (next > o->ending_count || o->ending[next]->end >= made->end)
+		if (next > o->ending_count || o->ending[next]->judged >= made->judged)
 			break;
 		put(o, at, o->ending[next]);
 		at = next;
@@ -193,8 +193,11 @@ static void sift_down(struct oracle *o, uint32_t at, struct oracle_made *made)
 	put(o, at, made);
 }
 
+/* It may have been on its way when its time ended, and found no place then. */
 static void begin_time(struct oracle *o, struct oracle_made *made)
 {
+	uint64_t way = 2 * o->config.core.heartbeat, end = BASE_MAX(made->end, made->time);
+	made->judged = end > UINT64_MAX - way ? UINT64_MAX : end + way;
 	if (o->ending_count + 2 > o->ending_room) {
 		uint32_t room = o->ending_room ? 2 * o->ending_room : 256;
 		struct oracle_made **bigger = oracle_alloc(o, room * sizeof *bigger);
@@ -217,7 +220,7 @@ static void end_time(struct oracle *o, struct oracle_made *made)
 	struct oracle_made *last = o->ending[o->ending_count--];
 	if (last == made)
 		return;
-	if (at > 1 && last->end < o->ending[at / 2]->end)
+	if (at > 1 && last->judged < o->ending[at / 2]->judged)
 		sift_up(o, at, last);
 	else
 		sift_down(o, at, last);
@@ -225,7 +228,7 @@ static void end_time(struct oracle *o, struct oracle_made *made)
 
 void oracle_expire(struct oracle *o)
 {
-	while (o->ending_count > 0 && o->ending[1]->end <= o->now) {
+	while (o->ending_count > 0 && o->ending[1]->judged <= o->now) {
 		struct oracle_made *made = o->ending[1];
 		made->no_room = has_no_room(o, made);
 		end_time(o, made);
@@ -328,6 +331,8 @@ static void retire(struct oracle *o, struct oracle_made *made)
 	if (!made->waiting)
 		return;
 	made->waiting = false;
+	if (made->turn != 0 && !made->delivered)
+		made->no_room = has_no_room(o, made);
 	end_time(o, made);
 	end_aim(o, made);
 	list_remove(&made->key);
@@ -396,7 +401,7 @@ void oracle_failed(struct oracle *o, const struct oracle_open *open, fos_status 
 
 static bool expired(const struct oracle *o, const struct oracle_made *made)
 {
-	return made->end <= o->now && made->no_room;
+	return made->end <= o->now && (made->no_room || (made->turn != 0 && has_no_room(o, made)));
 }
 
 static bool unreachable(struct oracle *o, const struct oracle_made *made)
