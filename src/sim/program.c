@@ -460,6 +460,15 @@ static void do_end(struct world *world, struct process *process)
 		do_finish(world, process, id);
 }
 
+/* All that is open, at once. */
+static void do_end_all(struct world *world, struct process *process)
+{
+	if (sim_draw(world, 4) != 0)
+		return;
+	while (process->open_count > 0 && process->alive)
+		do_finish(world, process, process->open[process->open_count - 1].id);
+}
+
 /* ------------------------------------------------------------------ calls: objects and values */
 
 static void do_create(struct world *world, struct process *process)
@@ -668,6 +677,76 @@ static void do_revtree(struct world *world, struct process *process)
 	submit(&call, cookie);
 }
 
+/* 0: it was refused, or is asked for. */
+static uint64_t make_tracked(struct world *world, struct process *process, uint64_t of)
+{
+	BEGIN(call, world, process, CAP_REVTREE, cap_revtree, .cap = of, .tracked = 1);
+	uint32_t count = process->name_count;
+	uint64_t cookie;
+	struct told *told = prepare(&call, &cookie);
+	told->has_name = true;
+	told->name = (struct name){.kind = FOS_REQUEST, .child = true, .tracked = true};
+	submit(&call, cookie);
+	return process->name_count > count ? process->names[count].cap : 0;
+}
+
+static void revoke_cap(struct world *world, struct process *process, uint64_t cap)
+{
+	BEGIN(call, world, process, CAP_REVOKE, cap_revoke, .cap = cap);
+	uint64_t cookie;
+	ledger_revoke(world, prepare(&call, &cookie), cap);
+	submit(&call, cookie);
+}
+
+/* Gives away a set of new tracked children of `of`, twice, and keeps none. */
+static void give_set(struct world *world, struct process *process, uint64_t of, uint64_t to)
+{
+	enum { EACH = 9 };
+	BEGIN(call, world, process, REQUEST_INVOKE, request_invoke, .cap = to);
+	struct wire_call_request_invoke *fixed = (void *)call.fixed;
+	uint64_t caps[EACH];
+	call.args = true;
+	for (unsigned i = 0; i < EACH; i++) {
+		caps[i] = make_tracked(world, process, of);
+		if (caps[i] != 0)
+			add_cap(&call, 0, 7 + i, add_slot(&call, caps[i]));
+	}
+	for (unsigned twice = 0; twice < 2; twice++) {
+		call.range_count = 0;
+		fixed->trace = fresh_trace(world);
+		tag(&call, to);
+		go(&call);
+	}
+	for (unsigned i = 0; i < EACH; i++) {
+		if (caps[i] != 0)
+			close_cap(world, process, caps[i]);
+	}
+}
+
+/* More tracked children at once than there are credits to register them, each twice, so that some
+ * are let go, or come again, before their holder could say so. Those of the last time die. */
+static void do_scatter(struct world *world, struct process *process)
+{
+	if (sim_draw(world, 8) != 0)
+		return;
+	const struct name *of = NULL, *to = NULL;
+	for (uint32_t i = 0; i < process->name_count; i++) {
+		const struct name *name = &process->names[i];
+		if (name->kind == FOS_REQUEST && name->own && !name->once && !name->child)
+			of = name;
+		if (name->kind == FOS_REQUEST && name->remote)
+			to = name;
+	}
+	if (of == NULL || to == NULL)
+		return;
+	uint64_t base = of->cap, door = to->cap;
+	if (process->scattered != 0)
+		revoke_cap(world, process, process->scattered);
+	process->scattered = make_tracked(world, process, base);
+	for (unsigned set = 0; set < 10 && process->alive && process->scattered != 0; set++)
+		give_set(world, process, process->scattered, door);
+}
+
 static void do_watch(struct world *world, struct process *process)
 {
 	BEGIN(call, world, process, MONITOR_RECEIVE, monitor_receive, .cap = 0);
@@ -732,7 +811,7 @@ static void act(struct world *world, struct process *process)
 				{12, do_copy},         {5, do_close},    {6, do_keep},         {2, do_info},
 				{1, do_same},          {4, do_revoke},   {4, do_revtree},      {2, do_watch},
 				{2, do_watch_holders}, {2, do_registry}, {1, do_registry_set}, {1, do_burst},
-				{1, do_null}};
+				{1, do_null},          {1, do_scatter},  {2, do_end_all}};
 	static uint32_t total;
 	if (total == 0) {
 		for (unsigned i = 0; i < BASE_COUNT(acts); i++)

@@ -104,8 +104,9 @@ struct process {
 	uint32_t old_count;
 	struct opened open[OPEN_MAX];
 	uint32_t open_count;
-	uint32_t waiting; /* calls without an end */
-	uint32_t objects; /* the ledger's list of its Requests */
+	uint32_t waiting;   /* calls without an end */
+	uint64_t scattered; /* parent of the children that it gave away at once */
+	uint32_t objects;   /* the ledger's list of its Requests */
 };
 
 struct player {
@@ -208,8 +209,8 @@ struct world {
 	struct side sides[NODES_MAX][NODES_MAX];
 	uint64_t blocked_since[NODES_MAX][NODES_MAX];
 	uint64_t blocked_paused[NODES_MAX][NODES_MAX]; /* how long the receiver was paused before */
-	uint64_t losses;                        /* sessions that ended */
-	uint64_t blocked[NODES_MAX][NODES_MAX]; /* until when nothing gets through; 0: it does */
+	uint64_t losses;                               /* sessions that ended */
+	uint64_t blocked[NODES_MAX][NODES_MAX];        /* until when nothing gets through; 0: it does */
 	bool connecting[NODES_MAX][NODES_MAX];
 	struct connection *connections;
 	uint32_t connection_count;
