@@ -13,13 +13,6 @@
 
 enum { A, B, C };
 
-static uint32_t objects_at(const struct world *world, uint32_t node)
-{
-	struct core_view_totals totals;
-	core_inspect_totals(world->nodes[node].core, &totals);
-	return totals.objects;
-}
-
 /* Invoked with an on_error of its own; what comes to the provider or back: FOS_OK, or the status
  * of the refusal. */
 static fos_status use(struct actor who, uint64_t cap, struct actor provider)
@@ -47,12 +40,6 @@ static fos_status use(struct actor who, uint64_t cap, struct actor provider)
 	return status;
 }
 
-static fos_status revoke(struct actor who, uint64_t cap)
-{
-	struct call call = call_revoke(cap, false, 0);
-	return actor_ask(who, &call, NULL);
-}
-
 static bool is_revocable(struct actor who, uint64_t cap)
 {
 	struct wire_answer_info info;
@@ -77,13 +64,13 @@ static void a_holder_revokes_its_own_child_alone(void **state)
 	uint64_t lent = actor_give(maker, child, other);
 	assert_false(is_revocable(other, lent));
 	assert_int_equal(use(other, lent, owner), FOS_OK);
-	assert_int_equal(revoke(other, lent), FOS_DENIED);
-	assert_int_equal(revoke(owner, actor_give(other, lent, owner)), FOS_DENIED);
-	assert_int_equal(revoke(maker, child), FOS_OK);
+	assert_int_equal(actor_take_back(other, lent, false), FOS_DENIED);
+	assert_int_equal(actor_take_back(owner, actor_give(other, lent, owner), false), FOS_DENIED);
+	assert_int_equal(actor_take_back(maker, child, false), FOS_OK);
 	assert_int_equal(use(other, lent, owner), FOS_REVOKED);
 	assert_int_equal(use(maker, request, owner), FOS_OK);
-	assert_int_equal(revoke(maker, child), FOS_REVOKED);
-	assert_int_equal(revoke(maker, request), FOS_DENIED);
+	assert_int_equal(actor_take_back(maker, child, false), FOS_REVOKED);
+	assert_int_equal(actor_take_back(maker, request, false), FOS_DENIED);
 	world_end(world);
 }
 
@@ -99,16 +86,16 @@ static void a_tree_dies_below_and_has_a_depth(void **state)
 	assert_int_equal(actor_call(actor, &deeper, NULL), FOS_INVALID);
 	/* Siblings of what dies live on. */
 	uint64_t brother = actor_revtree(actor, caps[2]), nephew = actor_revtree(actor, brother);
-	assert_int_equal(revoke(actor, caps[3]), FOS_OK);
+	assert_int_equal(actor_take_back(actor, caps[3], false), FOS_OK);
 	for (unsigned i = 0; i <= FOS_REVTREE_MAX; i++)
 		assert_int_equal(use(actor, caps[i], actor), i < 3 ? FOS_OK : FOS_REVOKED);
 	assert_int_equal(use(actor, nephew, actor), FOS_OK);
-	assert_int_equal(objects_at(world, A), 5);
+	assert_int_equal(world_objects(world, A), 5);
 	assert_int_equal(actor_usage(actor).objects, 5);
-	assert_int_equal(revoke(actor, caps[0]), FOS_OK);
+	assert_int_equal(actor_take_back(actor, caps[0], false), FOS_OK);
 	assert_int_equal(use(actor, nephew, actor), FOS_REVOKED);
 	assert_int_equal(actor_usage(actor).objects, 0);
-	assert_int_equal(objects_at(world, A), 0);
+	assert_int_equal(world_objects(world, A), 0);
 	world_end(world);
 }
 
@@ -135,7 +122,7 @@ static void a_child_has_bounds_and_arguments_of_its_value(void **state)
 	assert_memory_equal(actor_arena(maker), "bytes\0", 6);
 	call = call_copy(child, dst, 0, 0);
 	assert_int_equal(actor_ask(maker, &call, NULL), FOS_DENIED);
-	assert_int_equal(revoke(maker, child), FOS_OK);
+	assert_int_equal(actor_take_back(maker, child, false), FOS_OK);
 	call = call_copy(dst, child, 0, 0);
 	assert_int_equal(actor_ask(maker, &call, NULL), FOS_REVOKED);
 	call = call_copy(dst, narrow, 0, 0);
@@ -153,7 +140,7 @@ static void a_child_has_bounds_and_arguments_of_its_value(void **state)
 	struct arrival arrival;
 	assert_true(actor_arrival(owner, &arrival));
 	assert_memory_equal(arrival.imm + 8, "bound", 5);
-	assert_int_equal(revoke(maker, refined), FOS_OK);
+	assert_int_equal(actor_take_back(maker, refined, false), FOS_OK);
 	/* Tracked is a kind of revocable. */
 	fixed = (struct wire_call_request_refine){.cap = request, .tracked = true};
 	call_init(&call, WIRE_CALL_TYPE_REQUEST_REFINE, &fixed, sizeof fixed, true);
@@ -187,18 +174,18 @@ static void a_child_of_a_once_request_uses_it_up(void **state)
 	assert_int_equal(actor_finish(client, arrival.id), FOS_OK);
 	assert_false(actor_arrival(client, &arrival));
 	assert_int_equal(actor_usage(client).once, 0);
-	assert_int_equal(objects_at(world, A), 0);
+	assert_int_equal(world_objects(world, A), 0);
 	/* The deadline takes the children with it. */
 	once = actor_once(client, 8, 1000000);
 	first = actor_revtree(client, once);
 	world_tick(world, 2000000);
 	assert_true(actor_arrival(client, &arrival));
 	assert_int_equal(arrival.status, FOS_TIMED_OUT);
-	assert_int_equal(revoke(client, first), FOS_REVOKED);
+	assert_int_equal(actor_take_back(client, first, false), FOS_REVOKED);
 	/* One that is revoked is not one that was used. */
 	once = actor_once(client, 9, 1000000000);
 	first = actor_revtree(client, once);
-	assert_int_equal(revoke(client, first), FOS_OK);
+	assert_int_equal(actor_take_back(client, first, false), FOS_OK);
 	assert_int_equal(actor_invoke(client, once), FOS_OK);
 	assert_true(actor_arrival(client, &arrival));
 	assert_int_equal(arrival.handler, 9);
@@ -227,7 +214,7 @@ static void a_remote_child_costs_two_messages_once(void **state)
 	assert_int_equal(use(holder, lent, owner), FOS_OK);
 	assert_int_equal(use(maker, child, owner), FOS_OK);
 	messages = world_messages(world, 0);
-	assert_int_equal(revoke(maker, child), FOS_OK);
+	assert_int_equal(actor_take_back(maker, child, false), FOS_OK);
 	assert_int_equal(world_messages(world, 0) - messages, 2);
 	assert_int_equal(actor_usage(maker).objects, charged);
 	assert_false(is_revocable(maker, child));
@@ -250,7 +237,7 @@ static void a_tree_of_many_makers_dies_together(void **state)
 	assert_int_equal(use(owner, last, owner), FOS_OK);
 	uint32_t of_b = actor_usage(b).objects, of_c = actor_usage(c).objects;
 	uint64_t told = world_messages(world, WIRE_MESSAGE_TYPE_CHILD_GONE);
-	assert_int_equal(revoke(c, two), FOS_OK);
+	assert_int_equal(actor_take_back(c, two, false), FOS_OK);
 	assert_int_equal(actor_usage(b).objects, of_b - 1);
 	assert_int_equal(actor_usage(c).objects, of_c - 1);
 	/* B is told of the one that was not its own doing; C had its answer. */
@@ -258,11 +245,11 @@ static void a_tree_of_many_makers_dies_together(void **state)
 	assert_int_equal(use(b, three, owner), FOS_REVOKED);
 	assert_int_equal(use(owner, last, owner), FOS_REVOKED);
 	assert_int_equal(use(b, one, owner), FOS_OK);
-	assert_int_equal(revoke(owner, base), FOS_OK);
+	assert_int_equal(actor_take_back(owner, base, false), FOS_OK);
 	world_settle(world);
 	assert_int_equal(actor_usage(b).objects, of_b - 2);
 	assert_int_equal(use(b, one, owner), FOS_REVOKED);
-	assert_int_equal(revoke(b, one), FOS_REVOKED);
+	assert_int_equal(actor_take_back(b, one, false), FOS_REVOKED);
 	world_end(world);
 }
 
@@ -292,7 +279,7 @@ static void a_dead_makers_children_die_here_and_there(void **state)
 	/* The provider's death is the death of all. */
 	actor_kill(owner);
 	world_settle(world);
-	assert_int_equal(objects_at(world, A), 0);
+	assert_int_equal(world_objects(world, A), 0);
 	world_end(world);
 }
 
@@ -303,7 +290,7 @@ static void a_death_comes_behind_queued_children(void **state)
 	struct world *world = world_new(2, NULL);
 	struct actor owner = actor_new(world, A), maker = actor_new(world, B);
 	uint64_t request = actor_give(owner, actor_request(owner, 7), maker);
-	uint32_t before = objects_at(world, A);
+	uint32_t before = world_objects(world, A);
 	world->hold[B][A][CORE_CONTROL] = true;
 	struct call call = call_revtree(request, false);
 	uint32_t credits = wire_class_credits(WIRE_CLASS_CLEANUP);
@@ -317,9 +304,9 @@ static void a_death_comes_behind_queued_children(void **state)
 	/* The children are made, and die. */
 	for (uint32_t i = 0; i < credits; i++)
 		assert_true(world_deliver(world, B, A, CORE_CONTROL));
-	assert_int_equal(objects_at(world, A), before + credits);
+	assert_int_equal(world_objects(world, A), before + credits);
 	world_settle(world);
-	assert_int_equal(objects_at(world, A), before);
+	assert_int_equal(world_objects(world, A), before);
 	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_CHILD), credits);
 	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_PROCESS_GONE), 1);
 	world_end(world);
@@ -358,7 +345,7 @@ static void children_end_with_the_session(void **state)
 	assert_int_equal(call_status(maker, pending), FOS_STALE);
 	assert_int_equal(actor_usage(maker).objects, doors);
 	assert_int_equal(actor_call(maker, &call, NULL), FOS_STALE);
-	assert_int_equal(revoke(maker, child), FOS_STALE);
+	assert_int_equal(actor_take_back(maker, child, false), FOS_STALE);
 	world_end(world);
 }
 
@@ -388,10 +375,10 @@ static void children_are_charged_to_their_maker(void **state)
 	call = call_revtree(of_y, false);
 	assert_int_equal(actor_ask(y, &call, NULL), FOS_QUOTA);
 	assert_int_equal(actor_usage(y).objects, 2);
-	assert_int_equal(revoke(x, caps[0]), FOS_OK);
+	assert_int_equal(actor_take_back(x, caps[0], false), FOS_OK);
 	assert_int_equal(actor_usage(x).objects, 5);
 	uint64_t more = actor_revtree(y, of_y);
-	assert_int_equal(revoke(y, more), FOS_OK);
+	assert_int_equal(actor_take_back(y, more, false), FOS_OK);
 	world_end(world);
 }
 
@@ -405,7 +392,7 @@ static void an_unwanted_child_is_taken_back(void **state)
 	struct world *world = world_new(2, &config);
 	struct actor owner = actor_new(world, A), maker = actor_new(world, B);
 	uint64_t request = actor_give(owner, actor_request(owner, 7), maker);
-	uint32_t before = objects_at(world, A), charged = actor_usage(maker).objects;
+	uint32_t before = world_objects(world, A), charged = actor_usage(maker).objects;
 	struct call call = call_revtree(request, false);
 	uint64_t pending = call_submit(maker, &call);
 	for (; actor_usage(maker).slots < 8; charged++)
@@ -413,7 +400,7 @@ static void an_unwanted_child_is_taken_back(void **state)
 	uint32_t bytes = actor_usage(maker).values_bytes;
 	world_settle(world);
 	assert_int_equal(call_status(maker, pending), FOS_QUOTA);
-	assert_int_equal(objects_at(world, A), before);
+	assert_int_equal(world_objects(world, A), before);
 	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_REVOKE), 1);
 	assert_true(actor_usage(maker).values_bytes < bytes);
 	assert_int_equal(actor_usage(maker).objects, charged);
@@ -421,13 +408,13 @@ static void an_unwanted_child_is_taken_back(void **state)
 	struct actor second = actor_new(world, B);
 	uint64_t again = actor_give(owner, actor_request(owner, 8), second);
 	charged = actor_usage(second).objects;
-	before = objects_at(world, A);
+	before = world_objects(world, A);
 	call = call_revtree(again, false);
 	call_submit(actor_other_channel(second), &call);
 	struct core_event closed = {.type = CORE_CHANNEL_GONE, .process = second.process, .channel = 1};
 	world_step(second.node, &closed);
 	assert_true(world_deliver(world, B, A, CORE_CONTROL));
-	assert_int_equal(objects_at(world, A), before + 1);
+	assert_int_equal(world_objects(world, A), before + 1);
 	/* It dies with its provider before it is taken back: told, then asked for in vain. */
 	world->hold[B][A][CORE_CONTROL] = true;
 	world_settle(world);
@@ -439,7 +426,7 @@ static void an_unwanted_child_is_taken_back(void **state)
 	world->hold[B][A][CORE_CONTROL] = false;
 	world_settle(world);
 	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_REVOKE_DONE), 2);
-	assert_int_equal(objects_at(world, A), 0);
+	assert_int_equal(world_objects(world, A), 0);
 	world_end(world);
 }
 
@@ -461,7 +448,7 @@ static void many_deaths_are_told_in_portions(void **state)
 	world_settle(world);
 	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_CHILD_GONE) - told, 300);
 	assert_int_equal(actor_usage(maker).objects, charged);
-	assert_int_equal(objects_at(world, A), 0);
+	assert_int_equal(world_objects(world, A), 0);
 	world_end(world);
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "core/harness.h"
+#include "core/inspect.h"
 
 #define CHECK(condition) BASE_ASSERT(condition)
 /* For each of so many bytes that a core uses, one step more goes by unchecked. */
@@ -353,6 +354,13 @@ void world_cut(struct world *world, uint32_t a, uint32_t b)
 	world_step(&world->nodes[b], &(struct core_event){.type = CORE_SESSION_GONE, .node = a + 1});
 }
 
+void world_rejoin(struct world *world, uint32_t a, uint32_t b)
+{
+	world_cut(world, a, b);
+	world_connect(world, a, b);
+	world_settle(world);
+}
+
 bool world_deliver(struct world *world, uint32_t from, uint32_t to, enum core_lane lane)
 {
 	struct packet *packet = queue_pop(&world->links[from][to][lane]);
@@ -428,6 +436,13 @@ void world_tick(struct world *world, uint64_t ns)
 	world->now += ns;
 	for (uint32_t i = 0; i < world->count; i++)
 		world_step(&world->nodes[i], &(struct core_event){.type = CORE_TICK});
+}
+
+uint32_t world_objects(const struct world *world, uint32_t node)
+{
+	struct core_view_totals totals;
+	core_inspect_totals(world->nodes[node].core, &totals);
+	return totals.objects;
 }
 
 uint64_t world_messages(const struct world *world, uint8_t type)
@@ -837,6 +852,14 @@ fos_status actor_revoke(struct actor actor, uint64_t cap)
 	return actor_call(actor, &call, NULL);
 }
 
+fos_status actor_take_back(struct actor actor, uint64_t cap, bool drain)
+{
+	struct call call = call_revoke(cap, drain, 0);
+	uint64_t cookie = call_submit(actor, &call);
+	world_settle(actor.node->world);
+	return call_status(actor, cookie);
+}
+
 fos_status actor_finish(struct actor actor, uint64_t delivery)
 {
 	struct call call;
@@ -934,6 +957,38 @@ uint64_t arrival_cap(const struct arrival *arrival, unsigned index)
 			return arrival->caps[i].cap;
 	}
 	return 0;
+}
+
+fos_status actor_pass(struct actor from, uint64_t door, uint64_t cap)
+{
+	struct call call = call_invoke(door, 0, 0);
+	call_cap(&call, 0, 1, call_slot(&call, cap));
+	return actor_call(from, &call, NULL);
+}
+
+uint64_t actor_take(struct actor actor)
+{
+	struct arrival arrival;
+	CHECK(actor_arrival(actor, &arrival));
+	uint64_t cap = arrival_cap(&arrival, 1);
+	CHECK(cap != 0 && actor_keep(actor, cap) == FOS_OK);
+	CHECK(actor_finish(actor, arrival.id) == FOS_OK);
+	return cap;
+}
+
+void actor_exhaust(struct actor actor)
+{
+	static const char noise[1024];
+	uint64_t request = actor_request(actor, 1);
+	for (uint32_t length = sizeof noise; length > 0; length = length * 3 / 4) {
+		struct call call = call_refinement(request);
+		call_imm(&call, 0, 0, noise, length);
+		while (actor_call(actor, &call, NULL) == FOS_OK)
+			;
+	}
+	struct call call = call_refinement(request);
+	while (actor_call(actor, &call, NULL) == FOS_OK)
+		;
 }
 
 /* ------------------------------------------------------------------ introductions */

@@ -79,6 +79,7 @@ void world_step(struct world_node *node, const struct core_event *event);
 void world_tick(struct world *world, uint64_t ns); /* time passes, in every core */
 void world_connect(struct world *world, uint32_t a, uint32_t b);
 void world_cut(struct world *world, uint32_t a, uint32_t b);
+void world_rejoin(struct world *world, uint32_t a, uint32_t b); /* cut and joined; settles */
 /* A node starts anew, with another epoch; its peers hear of the new one first. */
 void world_reboot(struct world *world, uint32_t node);
 /* Delivers messages and answers slices until there is nothing that is not held. */
@@ -87,6 +88,7 @@ void world_settle(struct world *world);
 bool world_deliver(struct world *world, uint32_t from, uint32_t to, enum core_lane lane);
 uint64_t world_messages(const struct world *world,
 						uint8_t type); /* sent by all; 0: no heartbeats */
+uint32_t world_objects(const struct world *world, uint32_t node); /* in its table, dead ones too */
 
 /* ------------------------------------------------------------------ Processes */
 
@@ -150,6 +152,8 @@ fos_status actor_invoke(struct actor actor, uint64_t cap); /* without arguments 
 fos_status actor_close(struct actor actor, uint64_t cap);
 fos_status actor_keep(struct actor actor, uint64_t cap);
 fos_status actor_revoke(struct actor actor, uint64_t cap);
+/* What cap_revoke says when all that can settle has; FOS_STATUS_COUNT: it waits. */
+fos_status actor_take_back(struct actor actor, uint64_t cap, bool drain);
 fos_status actor_finish(struct actor actor, uint64_t delivery);
 fos_status actor_fail(struct actor actor, uint64_t delivery, fos_status status, const char *text);
 fos_status actor_info(struct actor actor, uint64_t cap, struct wire_answer_info *out);
@@ -171,6 +175,13 @@ struct arrival {
 };
 bool actor_arrival(struct actor actor, struct arrival *out);
 uint64_t arrival_cap(const struct arrival *arrival, unsigned index); /* 0: not bound */
+
+/* Invokes a Request of another with a capability as argument 1. */
+fos_status actor_pass(struct actor from, uint64_t door, uint64_t cap);
+/* There it has come: kept, its delivery finished. */
+uint64_t actor_take(struct actor actor);
+/* Takes what memory its Controller has left, in blocks of every size that arguments have. */
+void actor_exhaust(struct actor actor);
 
 /* Gives `to` a capability of `from`: through a Request made for it. Both on any nodes. */
 uint64_t actor_give(struct actor from, uint64_t cap, struct actor to);

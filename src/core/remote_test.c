@@ -338,9 +338,7 @@ static void none_of_the_parked_can_leave(void **state)
 	struct arrival first, arrival;
 	assert_int_equal(invoke_tagged(a, door, 0, 0, 0), FOS_OK);
 	for (uint32_t i = 0; i < MANY; i++) {
-		struct call call = call_invoke(door, 0, 0);
-		call_cap(&call, 0, 0, call_slot(&call, lost));
-		assert_int_equal(actor_call(a, &call, NULL), FOS_OK);
+		assert_int_equal(actor_pass(a, door, lost), FOS_OK);
 		if (i == 0)
 			world_settle(world);
 	}
@@ -902,9 +900,7 @@ static void registry_changes(void **state)
 	assert_true(call_completed(a, limited, &completion));
 	assert_int_equal(completion.status, FOS_TIMED_OUT);
 	/* A cut link that heals brings the same one back: no change. */
-	world_cut(world, A, B);
-	world_connect(world, A, B);
-	world_settle(world);
+	world_rejoin(world, A, B);
 	assert_false(call_completed(a, changed, &completion));
 	actor_kill(registry);
 	world_settle(world);

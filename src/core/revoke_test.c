@@ -20,21 +20,6 @@ static uint64_t submit(struct actor who, uint64_t cap, bool drain, uint64_t time
 	return call_submit(who, &call);
 }
 
-/* What it says when all that can settle has. */
-static fos_status revoke(struct actor who, uint64_t cap)
-{
-	uint64_t cookie = submit(who, cap, false, 0);
-	world_settle(who.node->world);
-	return call_status(who, cookie);
-}
-
-static fos_status drain(struct actor who, uint64_t cap)
-{
-	uint64_t cookie = submit(who, cap, true, 0);
-	world_settle(who.node->world);
-	return call_status(who, cookie);
-}
-
 /* The delivery that an invocation makes. */
 static uint64_t deliver(struct actor from, uint64_t cap, struct actor to)
 {
@@ -43,20 +28,6 @@ static uint64_t deliver(struct actor from, uint64_t cap, struct actor to)
 	world_settle(from.node->world);
 	assert_true(actor_arrival(to, &arrival));
 	return arrival.id;
-}
-
-static uint32_t objects_at(const struct world *world, uint32_t node)
-{
-	struct core_view_totals totals;
-	core_inspect_totals(world->nodes[node].core, &totals);
-	return totals.objects;
-}
-
-static void cut_and_join(struct world *world, uint32_t a, uint32_t b)
-{
-	world_cut(world, a, b);
-	world_connect(world, a, b);
-	world_settle(world);
 }
 
 /* ------------------------------------------------------------------ who may, and when */
@@ -71,26 +42,26 @@ static void statuses_of_a_revocation(void **state)
 	uint64_t request = actor_give(owner, base, maker), child = actor_revtree(maker, request);
 	uint64_t near = actor_give(maker, child, brother), far = actor_give(maker, child, other);
 	uint64_t home = actor_give(maker, child, owner);
-	assert_int_equal(revoke(maker, 12345), FOS_NO_CAP);
-	assert_int_equal(revoke(maker, request), FOS_DENIED);
-	assert_int_equal(drain(maker, request), FOS_DENIED);
-	assert_int_equal(revoke(brother, near), FOS_DENIED);
-	assert_int_equal(revoke(other, far), FOS_DENIED);
-	assert_int_equal(drain(other, far), FOS_DENIED);
-	assert_int_equal(revoke(owner, home), FOS_DENIED);
+	assert_int_equal(actor_take_back(maker, 12345, false), FOS_NO_CAP);
+	assert_int_equal(actor_take_back(maker, request, false), FOS_DENIED);
+	assert_int_equal(actor_take_back(maker, request, true), FOS_DENIED);
+	assert_int_equal(actor_take_back(brother, near, false), FOS_DENIED);
+	assert_int_equal(actor_take_back(other, far, false), FOS_DENIED);
+	assert_int_equal(actor_take_back(other, far, true), FOS_DENIED);
+	assert_int_equal(actor_take_back(owner, home, false), FOS_DENIED);
 	/* Two at once: one is the first. */
 	uint64_t one = submit(maker, child, false, 0), two = submit(maker, child, false, 0);
 	world_settle(world);
 	assert_int_equal(call_status(maker, one), FOS_OK);
 	assert_int_equal(call_status(maker, two), FOS_REVOKED);
-	assert_int_equal(drain(maker, child), FOS_OK);
+	assert_int_equal(actor_take_back(maker, child, true), FOS_OK);
 	/* The entry is gone: nobody can tell any more whose it was. */
-	assert_int_equal(revoke(other, far), FOS_REVOKED);
-	assert_int_equal(drain(other, far), FOS_OK);
-	assert_int_equal(revoke(owner, base), FOS_OK);
-	assert_int_equal(revoke(owner, base), FOS_REVOKED);
-	assert_int_equal(drain(owner, base), FOS_OK);
-	assert_int_equal(revoke(maker, request), FOS_REVOKED);
+	assert_int_equal(actor_take_back(other, far, false), FOS_REVOKED);
+	assert_int_equal(actor_take_back(other, far, true), FOS_OK);
+	assert_int_equal(actor_take_back(owner, base, false), FOS_OK);
+	assert_int_equal(actor_take_back(owner, base, false), FOS_REVOKED);
+	assert_int_equal(actor_take_back(owner, base, true), FOS_OK);
+	assert_int_equal(actor_take_back(maker, request, false), FOS_REVOKED);
 	world_end(world);
 }
 
@@ -111,12 +82,12 @@ static void an_owner_out_of_reach_is_unknown_or_stale(void **state)
 	assert_int_equal(call_status(maker, drains), FOS_OUTCOME_UNKNOWN);
 	assert_int_equal(actor_usage(maker).revokings, 0);
 	/* Never sent. */
-	assert_int_equal(revoke(maker, child), FOS_OUTCOME_UNKNOWN);
+	assert_int_equal(actor_take_back(maker, child, false), FOS_OUTCOME_UNKNOWN);
 	world->hold[B][A][CORE_CONTROL] = false;
 	world_connect(world, A, B);
 	world_settle(world);
-	assert_int_equal(revoke(maker, child), FOS_REVOKED);
-	assert_int_equal(drain(maker, child), FOS_OK);
+	assert_int_equal(actor_take_back(maker, child, false), FOS_REVOKED);
+	assert_int_equal(actor_take_back(maker, child, true), FOS_OK);
 	child = actor_revtree(maker, request);
 	uint64_t delivery = deliver(maker, child, owner);
 	(void)delivery;
@@ -125,7 +96,7 @@ static void an_owner_out_of_reach_is_unknown_or_stale(void **state)
 	assert_int_equal(call_status(maker, drains), waits);
 	world_reboot(world, A);
 	assert_int_equal(call_status(maker, drains), FOS_STALE);
-	assert_int_equal(drain(maker, child), FOS_STALE);
+	assert_int_equal(actor_take_back(maker, child, true), FOS_STALE);
 	world_end(world);
 }
 
@@ -145,8 +116,8 @@ static void a_drain_waits_for_deliveries_of_all_below(void **state)
 	uint64_t through_brother = deliver(maker, brother, owner);
 	uint64_t through_base = deliver(maker, request, owner);
 	/* Without DRAIN nothing of this matters. */
-	assert_int_equal(revoke(holder, below), FOS_OK);
-	assert_int_equal(drain(holder, below), waits);
+	assert_int_equal(actor_take_back(holder, below, false), FOS_OK);
+	assert_int_equal(actor_take_back(holder, below, true), waits);
 	uint64_t drains = submit(maker, child, true, 0);
 	world_settle(world);
 	assert_int_equal(call_status(maker, drains), waits);
@@ -160,7 +131,7 @@ static void a_drain_waits_for_deliveries_of_all_below(void **state)
 	assert_int_equal(actor_usage(maker).revokings, 0);
 	assert_int_equal(actor_usage(holder).revokings, 0);
 	/* What is beside and above goes on. */
-	assert_int_equal(drain(maker, brother), waits);
+	assert_int_equal(actor_take_back(maker, brother, true), waits);
 	assert_int_equal(actor_finish(owner, through_brother), FOS_OK);
 	assert_int_equal(actor_finish(owner, through_base), FOS_OK);
 	world_settle(world);
@@ -186,7 +157,7 @@ static void a_drain_has_a_time(void **state)
 	world_tick(world, 1000000);
 	assert_int_equal(call_status(owner, own), FOS_TIMED_OUT);
 	/* Dead, and its quota back, but not drained: again, until it is. */
-	assert_int_equal(revoke(maker, child), FOS_REVOKED);
+	assert_int_equal(actor_take_back(maker, child, false), FOS_REVOKED);
 	assert_int_equal(actor_usage(maker).objects, 1); /* a door */
 	drains = submit(maker, child, true, 0);
 	world_settle(world);
@@ -194,8 +165,8 @@ static void a_drain_has_a_time(void **state)
 	assert_int_equal(actor_finish(owner, delivery), FOS_OK);
 	world_settle(world);
 	assert_int_equal(call_status(maker, drains), FOS_OK);
-	assert_int_equal(drain(owner, base), FOS_OK);
-	assert_int_equal(objects_at(world, A), 0);
+	assert_int_equal(actor_take_back(owner, base, true), FOS_OK);
+	assert_int_equal(world_objects(world, A), 0);
 	world_end(world);
 }
 
@@ -216,20 +187,20 @@ static void a_drain_waits_for_a_dead_providers_device(void **state)
 	world_settle(world);
 	uint64_t drains = submit(maker, child, true, 0), here = submit(near, local, true, 0);
 	world_settle(world);
-	assert_int_equal(revoke(maker, child), FOS_REVOKED);
+	assert_int_equal(actor_take_back(maker, child, false), FOS_REVOKED);
 	assert_int_equal(call_status(maker, drains), waits);
 	assert_int_equal(call_status(near, here), waits);
 	actor_free(disk);
 	world_settle(world);
 	assert_int_equal(call_status(maker, drains), FOS_OK);
 	assert_int_equal(call_status(near, here), FOS_OK);
-	assert_int_equal(objects_at(world, A), actor_usage(near).objects);
+	assert_int_equal(world_objects(world, A), actor_usage(near).objects);
 	/* Nothing open, nothing to wait for, free or not. */
 	struct actor idle = actor_new(world, A);
 	child = actor_revtree(maker, actor_give(idle, actor_request(idle, 7), maker));
 	actor_gone(idle);
 	world_settle(world);
-	assert_int_equal(drain(maker, child), FOS_OK);
+	assert_int_equal(actor_take_back(maker, child, true), FOS_OK);
 	actor_free(idle);
 	actor_free(idle);
 	world_end(world);
@@ -287,8 +258,8 @@ static void a_revocation_waits_for_slices_of_children(void **state)
 	world_settle(world);
 	assert_int_equal(call_status(maker, revokes), FOS_OK);
 	assert_int_equal(call_status(owner, all), FOS_OK);
-	assert_int_equal(revoke(owner, dst), FOS_OK);
-	assert_int_equal(objects_at(world, A), actor_usage(owner).objects);
+	assert_int_equal(actor_take_back(owner, dst, false), FOS_OK);
+	assert_int_equal(world_objects(world, A), actor_usage(owner).objects);
 	world_end(world);
 }
 
@@ -314,7 +285,7 @@ static void a_source_may_be_gone_before_its_copy(void **state)
 	assert_int_equal(seen.length, 100);
 	assert_int_not_equal(seen.src.serial, 0);
 	world_settle(world);
-	assert_int_equal(revoke(a, src), FOS_OK);
+	assert_int_equal(actor_take_back(a, src, false), FOS_OK);
 	seen = (struct core_view_transfer){0};
 	core_inspect(world->nodes[A].core, &visitor, &seen);
 	assert_int_equal(seen.length, 100);
@@ -341,7 +312,7 @@ static void no_byte_lands_through_a_revoked_child(void **state)
 	assert_true(world_deliver(world, B, A, CORE_BULK));
 	assert_int_equal(actor_arena(owner)[0], 'x');
 	memset(actor_arena(owner), 0, 300000);
-	assert_int_equal(revoke(maker, child), FOS_OK);
+	assert_int_equal(actor_take_back(maker, child, false), FOS_OK);
 	world->hold[B][A][CORE_BULK] = false;
 	world_settle(world);
 	assert_int_equal(call_status(maker, copy), FOS_REVOKED);
@@ -363,17 +334,15 @@ static void a_copy_in_flight_does_not_outlive_a_revocation(void **state)
 	uint64_t door = actor_give(receiver, actor_request(receiver, 0xd00), maker);
 	uint64_t child = actor_revtree(maker, actor_give(owner, actor_request(owner, 7), maker));
 	world->hold[B][C][CORE_CONTROL] = true;
-	struct call call = call_invoke(door, 0, 0);
-	call_cap(&call, 0, 1, call_slot(&call, child));
-	assert_int_equal(actor_call(maker, &call, NULL), FOS_OK);
-	assert_int_equal(revoke(maker, child), FOS_OK);
+	assert_int_equal(actor_pass(maker, door, child), FOS_OK);
+	assert_int_equal(actor_take_back(maker, child, false), FOS_OK);
 	world->hold[B][C][CORE_CONTROL] = false;
 	world_settle(world);
 	struct arrival arrival;
 	assert_true(actor_arrival(receiver, &arrival));
 	uint64_t late = arrival_cap(&arrival, 1), sorry = actor_once(receiver, 0x5077, 0);
 	assert_int_not_equal(late, 0);
-	call = call_invoke(late, 0, 0);
+	struct call call = call_invoke(late, 0, 0);
 	call.entries[0].on_error = (uint16_t)call_slot(&call, sorry);
 	assert_int_equal(actor_call(receiver, &call, NULL), FOS_OK);
 	world_settle(world);
@@ -413,7 +382,7 @@ static void invocations_race_with_a_revocation(void **state)
 		for (; actor_arrival(owner, &arrival); count++)
 			assert_int_equal(actor_finish(owner, arrival.id), FOS_OK);
 		assert_int_equal(count, before);
-		assert_int_equal(drain(maker, child), FOS_OK);
+		assert_int_equal(actor_take_back(maker, child, true), FOS_OK);
 		world_end(world);
 	}
 }
@@ -439,7 +408,7 @@ static void parked_invocations_do_not_outlive_a_revocation(void **state)
 	world_settle(world);
 	assert_int_equal(actor_usage(maker).parked, 5);
 	assert_int_equal(actor_usage(near).parked, 5);
-	assert_int_equal(revoke(maker, child), FOS_OK);
+	assert_int_equal(actor_take_back(maker, child, false), FOS_OK);
 	assert_int_equal(actor_usage(maker).parked, 0);
 	assert_int_equal(actor_usage(near).parked, 0);
 	assert_int_equal(actor_finish(owner, open[0]), FOS_OK);
@@ -460,14 +429,14 @@ static void a_maker_drains_in_a_new_session(void **state)
 	uint64_t child = actor_revtree(maker, actor_give(owner, actor_request(owner, 7), maker));
 	uint64_t lent = actor_give(maker, child, other);
 	uint64_t delivery = deliver(maker, child, owner);
-	cut_and_join(world, A, B);
-	assert_int_equal(revoke(maker, child), FOS_REVOKED);
-	assert_int_equal(drain(other, lent), FOS_DENIED);
+	world_rejoin(world, A, B);
+	assert_int_equal(actor_take_back(maker, child, false), FOS_REVOKED);
+	assert_int_equal(actor_take_back(other, lent, true), FOS_DENIED);
 	uint64_t drains = submit(maker, child, true, 0);
 	world_settle(world);
 	assert_int_equal(call_status(maker, drains), waits);
 	/* Once more: what waited there is forgotten with the session. */
-	cut_and_join(world, A, B);
+	world_rejoin(world, A, B);
 	assert_int_equal(call_status(maker, drains), FOS_OUTCOME_UNKNOWN);
 	drains = submit(maker, child, true, 0);
 	world_settle(world);
@@ -490,13 +459,13 @@ static void waiting_revocations_are_bounded(void **state)
 	uint64_t base = actor_request(owner, 7), request = actor_give(owner, base, maker);
 	uint64_t child = actor_revtree(maker, request), second = actor_revtree(maker, request);
 	uint64_t delivery = deliver(maker, child, owner);
-	assert_int_equal(drain(maker, child), waits);
-	assert_int_equal(drain(maker, child), waits);
-	assert_int_equal(drain(maker, child), FOS_QUOTA);
-	assert_int_equal(revoke(maker, second), FOS_QUOTA);
-	assert_int_equal(drain(owner, base), waits);
-	assert_int_equal(drain(owner, base), waits);
-	assert_int_equal(drain(owner, base), FOS_QUOTA);
+	assert_int_equal(actor_take_back(maker, child, true), waits);
+	assert_int_equal(actor_take_back(maker, child, true), waits);
+	assert_int_equal(actor_take_back(maker, child, true), FOS_QUOTA);
+	assert_int_equal(actor_take_back(maker, second, false), FOS_QUOTA);
+	assert_int_equal(actor_take_back(owner, base, true), waits);
+	assert_int_equal(actor_take_back(owner, base, true), waits);
+	assert_int_equal(actor_take_back(owner, base, true), FOS_QUOTA);
 	assert_int_equal(actor_finish(owner, delivery), FOS_OK);
 	world_settle(world);
 	assert_int_equal(actor_usage(maker).revokings, 0);
@@ -527,7 +496,7 @@ static void askers_die_while_they_wait(void **state)
 	assert_int_equal(call_status(owner, all), waits);
 	assert_int_equal(actor_finish(owner, open[1]), FOS_OK);
 	assert_int_equal(call_status(owner, all), FOS_OK);
-	assert_int_equal(objects_at(world, A), actor_usage(owner).objects);
+	assert_int_equal(world_objects(world, A), actor_usage(owner).objects);
 	world_end(world);
 }
 
@@ -561,7 +530,7 @@ static void overlapping_revocations_all_end(void **state)
 		assert_int_equal(call_status(b, waiting_b[i]), FOS_OK);
 		assert_int_equal(call_status(c, waiting_c[i]), FOS_OK);
 	}
-	assert_int_equal(objects_at(world, A), actor_usage(owner).objects);
+	assert_int_equal(world_objects(world, A), actor_usage(owner).objects);
 	world_end(world);
 }
 

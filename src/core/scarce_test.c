@@ -269,9 +269,7 @@ static void revocations_have_their_room(void **state)
 	/* One that ends with the session; its maker is unknown in the next. */
 	struct actor other = actor_new(world, B);
 	uint64_t old = actor_revtree(other, actor_give(maker, lent, other));
-	world_cut(world, A, B);
-	world_connect(world, A, B);
-	world_settle(world);
+	world_rejoin(world, A, B);
 	uint64_t busy = actor_revtree(maker, lent), idle = actor_revtree(maker, lent);
 	uint64_t tracked = actor_tracked(maker, lent);
 	world->hold_slices = true;

@@ -63,30 +63,17 @@ static struct stage on_stage(uint32_t owner, uint32_t maker, uint32_t c, uint32_
 	return stage;
 }
 
-static fos_status pass_args(struct actor from, uint64_t door, uint64_t cap, uint64_t on_error)
+static fos_status pass_or_tell(struct actor from, uint64_t door, uint64_t cap, uint64_t on_error)
 {
 	struct call call = call_invoke(door, 0, 0);
 	call_cap(&call, 0, 1, call_slot(&call, cap));
-	if (on_error != 0)
-		call.entries[0].on_error = (uint16_t)call_slot(&call, on_error);
+	call.entries[0].on_error = (uint16_t)call_slot(&call, on_error);
 	return actor_call(from, &call, NULL);
 }
 
 static void pass(struct actor from, uint64_t door, uint64_t cap)
 {
-	assert_int_equal(pass_args(from, door, cap, 0), FOS_OK);
-}
-
-/* What has come, kept; its delivery is finished. */
-static uint64_t take(struct actor actor)
-{
-	struct arrival arrival;
-	assert_true(actor_arrival(actor, &arrival));
-	uint64_t cap = arrival_cap(&arrival, 1);
-	assert_true(cap != 0);
-	assert_int_equal(actor_keep(actor, cap), FOS_OK);
-	assert_int_equal(actor_finish(actor, arrival.id), FOS_OK);
-	return cap;
+	assert_int_equal(actor_pass(from, door, cap), FOS_OK);
 }
 
 static void drop(struct actor actor, uint64_t cap)
@@ -135,14 +122,14 @@ static void anywhere(void **state)
 		uint32_t objects = actor_usage(stage.maker).objects;
 		pass(stage.maker, stage.c_door, stage.child);
 		world_settle(stage.world);
-		uint64_t at_c = take(stage.c);
+		uint64_t at_c = actor_take(stage.c);
 		world_settle(stage.world);
 		waits(&stage);
 		pass(stage.c, stage.d_door, at_c);
 		drop(stage.c, at_c);
 		world_settle(stage.world);
 		waits(&stage);
-		uint64_t at_d = take(stage.d);
+		uint64_t at_d = actor_take(stage.d);
 		world_settle(stage.world);
 		waits(&stage);
 		/* It still works. */
@@ -154,11 +141,11 @@ static void anywhere(void **state)
 		/* Home, where it does not count, and out again. */
 		pass(stage.d, stage.home_door, at_d);
 		world_settle(stage.world);
-		uint64_t at_home = take(stage.maker);
+		uint64_t at_home = actor_take(stage.maker);
 		waits(&stage);
 		pass(stage.maker, stage.c_door, at_home);
 		world_settle(stage.world);
-		at_c = take(stage.c);
+		at_c = actor_take(stage.c);
 		drop(stage.d, at_d);
 		drop(stage.maker, at_home);
 		world_settle(stage.world);
@@ -192,7 +179,7 @@ static void armed_by_delegation(void **state)
 		waits(&stage);
 		pass(stage.maker, stage.c_door, stage.child);
 		world_settle(stage.world);
-		drop(stage.c, take(stage.c));
+		drop(stage.c, actor_take(stage.c));
 		fires(&stage);
 		world_end(stage.world);
 	}
@@ -217,7 +204,7 @@ static void monitor_set_late(void **state)
 		stage.child = slot;
 		pass(stage.maker, stage.c_door, stage.child);
 		world_settle(stage.world);
-		uint64_t at_c = take(stage.c);
+		uint64_t at_c = actor_take(stage.c);
 		uint64_t not_his = actor_monitor(stage.c, at_c, true);
 		assert_true(monitor_ended(stage.c, not_his, &end));
 		assert_int_equal(end.status, FOS_DENIED);
@@ -247,28 +234,16 @@ static void bound(void **state)
 		pass(stage.maker, stage.maker_to_d, with);
 		drop(stage.maker, with);
 		world_settle(stage.world);
-		uint64_t at_d = take(stage.d);
+		uint64_t at_d = actor_take(stage.d);
 		waits(&stage);
 		assert_int_equal(actor_invoke(stage.d, at_d), FOS_OK);
 		drop(stage.d, at_d);
 		world_settle(stage.world);
 		waits(&stage);
-		drop(stage.c, take(stage.c));
+		drop(stage.c, actor_take(stage.c));
 		fires(&stage);
 		world_end(stage.world);
 	}
-}
-
-static void revoke(struct actor actor, uint64_t cap)
-{
-	struct wire_call_cap_revoke fixed = {.cap = cap};
-	struct call call;
-	call_init(&call, WIRE_CALL_TYPE_CAP_REVOKE, &fixed, sizeof fixed, false);
-	uint64_t cookie = call_submit(actor, &call);
-	world_settle(actor.node->world);
-	struct wire_answer_completion completion;
-	assert_true(call_completed(actor, cookie, &completion));
-	assert_int_equal(completion.status, FOS_OK);
 }
 
 /* Under a living child: the maker's, a holder's, one of the owner's node, one of the maker's. */
@@ -281,7 +256,7 @@ static void below(void **state)
 			struct stage stage = on_stage(owner, A, nodes[who % 4], D, NULL);
 			pass(stage.maker, stage.c_door, stage.child);
 			world_settle(stage.world);
-			uint64_t at_c = take(stage.c);
+			uint64_t at_c = actor_take(stage.c);
 			bool own = who % 4 == 0;
 			struct actor by = own ? stage.maker : stage.c;
 			uint64_t child = actor_revtree(by, own ? stage.child : at_c);
@@ -292,11 +267,11 @@ static void below(void **state)
 			uint64_t before = world_messages(stage.world, WIRE_MESSAGE_TYPE_HOLD);
 			pass(by, own ? stage.maker_to_d : stage.d_door, child);
 			world_settle(stage.world);
-			take(stage.d);
+			actor_take(stage.d);
 			assert_int_equal(world_messages(stage.world, WIRE_MESSAGE_TYPE_HOLD), before);
 			waits(&stage);
 			if (who < 4 || own)
-				revoke(by, child);
+				assert_int_equal(actor_take_back(by, child, false), FOS_OK);
 			else
 				actor_kill(by);
 			fires(&stage);
@@ -312,7 +287,7 @@ static void below_before_it_is_made(void **state)
 	struct stage stage = on_stage(B, A, C, D, NULL);
 	pass(stage.maker, stage.c_door, stage.child);
 	world_settle(stage.world);
-	uint64_t at_c = take(stage.c);
+	uint64_t at_c = actor_take(stage.c);
 	world_settle(stage.world);
 	hold(stage.world, C, B);
 	struct wire_call_cap_revtree fixed = {.cap = at_c};
@@ -327,7 +302,7 @@ static void below_before_it_is_made(void **state)
 	struct wire_answer_completion completion;
 	assert_true(call_completed(stage.c, cookie, &completion));
 	assert_int_equal(completion.status, FOS_OK);
-	revoke(stage.c, completion.cap);
+	assert_int_equal(actor_take_back(stage.c, completion.cap, false), FOS_OK);
 	fires(&stage);
 	world_end(stage.world);
 }
@@ -339,13 +314,13 @@ static void tracked_below_tracked(void **state)
 	struct stage stage = on_stage(B, A, C, D, NULL);
 	pass(stage.maker, stage.c_door, stage.child);
 	world_settle(stage.world);
-	uint64_t at_c = take(stage.c);
+	uint64_t at_c = actor_take(stage.c);
 	uint64_t inner = actor_tracked(stage.c, at_c);
 	uint64_t cookie = actor_monitor(stage.c, inner, true);
 	drop(stage.c, at_c);
 	pass(stage.c, stage.d_door, inner);
 	world_settle(stage.world);
-	uint64_t at_d = take(stage.d);
+	uint64_t at_d = actor_take(stage.d);
 	world_settle(stage.world);
 	waits(&stage);
 	drop(stage.d, at_d);
@@ -370,7 +345,7 @@ static void on_its_way(void **state)
 		hold(stage.world, A, C);
 		for (uint32_t i = 0; i < wire_class_credits(WIRE_CLASS_INVOKE); i++)
 			assert_int_equal(actor_invoke(stage.maker, stage.c_door), FOS_OK);
-		assert_int_equal(pass_args(stage.maker, stage.c_door, stage.child, sorry), FOS_OK);
+		assert_int_equal(pass_or_tell(stage.maker, stage.c_door, stage.child, sorry), FOS_OK);
 		world_settle(stage.world);
 		waits(&stage);
 		/* Now one is delivered and all the others are parked. */
@@ -396,7 +371,7 @@ static void on_its_way(void **state)
 		sorry = actor_request(stage.maker, 9);
 		assert_int_equal(actor_invoke(stage.maker, stage.c_door), FOS_OK);
 		world_settle(stage.world);
-		assert_int_equal(pass_args(stage.maker, stage.c_door, stage.child, sorry), FOS_OK);
+		assert_int_equal(pass_or_tell(stage.maker, stage.c_door, stage.child, sorry), FOS_OK);
 		world_settle(stage.world);
 		waits(&stage);
 		world_tick(stage.world, config.default_time);
@@ -429,7 +404,7 @@ static void with_a_copy(void **state)
 		waits(&stage);
 		let_go(stage.world, D, C);
 		waits(&stage);
-		drop(stage.c, take(stage.c));
+		drop(stage.c, actor_take(stage.c));
 		fires(&stage);
 		world_end(stage.world);
 	}
@@ -442,7 +417,7 @@ static void in_use(void **state)
 	struct stage stage = on_stage(B, A, C, D, NULL);
 	pass(stage.maker, stage.c_door, stage.child);
 	world_settle(stage.world);
-	uint64_t at_c = take(stage.c);
+	uint64_t at_c = actor_take(stage.c);
 	world_settle(stage.world);
 	hold(stage.world, C, B);
 	assert_int_equal(actor_invoke(stage.c, at_c), FOS_OK);
@@ -512,7 +487,7 @@ static void stale_none(void **state)
 		struct stage stage = on_stage(B, A, C, D, NULL);
 		pass(stage.maker, stage.c_door, stage.child);
 		world_settle(stage.world);
-		uint64_t at_c = take(stage.c);
+		uint64_t at_c = actor_take(stage.c);
 		world_settle(stage.world);
 		hold(stage.world, B, A);
 		drop(stage.c, at_c);
@@ -529,7 +504,7 @@ static void stale_none(void **state)
 		memset(stage.world->hold, 0, sizeof stage.world->hold);
 		world_settle(stage.world);
 		waits(&stage);
-		at_c = take(stage.c);
+		at_c = actor_take(stage.c);
 		drop(stage.c, at_c);
 		fires(&stage);
 		world_end(stage.world);
@@ -544,14 +519,14 @@ static void stale_none_of_the_owner(void **state)
 	struct actor other = actor_new(stage.world, A);
 	uint64_t other_door = actor_give(other, actor_request(other, 2), stage.maker);
 	pass(stage.maker, other_door, stage.child); /* so that nothing fires meanwhile */
-	uint64_t at_other = take(other);
+	uint64_t at_other = actor_take(other);
 	pass(stage.maker, stage.c_door, stage.child);
 	world_settle(stage.world);
-	drop(stage.c, take(stage.c));
+	drop(stage.c, actor_take(stage.c));
 	world_settle(stage.world); /* NONE has come */
 	pass(stage.maker, stage.c_door, stage.child);
 	world_settle(stage.world);
-	uint64_t at_c = take(stage.c);
+	uint64_t at_c = actor_take(stage.c);
 	world_settle(stage.world);
 	drop(other, at_other);
 	world_settle(stage.world);
@@ -570,12 +545,12 @@ static void not_kept(void **state)
 		uint64_t dead = actor_request(stage.c, 7);
 		uint64_t door = actor_give(stage.c, dead, stage.maker);
 		assert_int_equal(actor_revoke(stage.c, dead), FOS_OK);
-		pass_args(stage.maker, door, stage.child, 0); /* REVOKED where it is known at once */
+		actor_pass(stage.maker, door, stage.child); /* REVOKED where it is known at once */
 		if (to == A)
 			pass(stage.maker, stage.c_door, stage.child);
 		world_settle(stage.world);
 		if (to == A)
-			drop(stage.c, take(stage.c));
+			drop(stage.c, actor_take(stage.c));
 		fires(&stage);
 		world_end(stage.world);
 	}
@@ -589,7 +564,7 @@ static void passed_late(void **state)
 	hold(stage.world, C, A);
 	pass(stage.maker, stage.c_door, stage.child);
 	world_settle(stage.world);
-	drop(stage.c, take(stage.c));
+	drop(stage.c, actor_take(stage.c));
 	world_settle(stage.world);
 	waits(&stage);
 	let_go(stage.world, C, A);
@@ -604,13 +579,13 @@ static void release_crosses_a_delegation(void **state)
 	struct stage stage = on_stage(B, A, C, D, NULL);
 	pass(stage.maker, stage.c_door, stage.child);
 	world_settle(stage.world);
-	uint64_t at_c = take(stage.c);
+	uint64_t at_c = actor_take(stage.c);
 	world_settle(stage.world);
 	hold(stage.world, C, B);
 	drop(stage.c, at_c);
 	pass(stage.maker, stage.c_door, stage.child);
 	world_settle(stage.world);
-	at_c = take(stage.c);
+	at_c = actor_take(stage.c);
 	assert_true(world_deliver(stage.world, C, B, CORE_CONTROL)); /* RELEASE; NONE 1 comes to A */
 	world_deliver(stage.world, B, A, CORE_CONTROL);
 	waits(&stage);
@@ -631,7 +606,7 @@ static void third_party(void **state)
 		struct stage stage = on_stage(B, A, C, D, NULL);
 		pass(stage.maker, stage.c_door, stage.child);
 		world_settle(stage.world);
-		uint64_t at_c = take(stage.c);
+		uint64_t at_c = actor_take(stage.c);
 		world_settle(stage.world);
 		hold(stage.world, held[i][0], held[i][1]);
 		uint64_t released = world_messages(stage.world, WIRE_MESSAGE_TYPE_RELEASE);
@@ -645,7 +620,7 @@ static void third_party(void **state)
 		let_go(stage.world, held[i][0], held[i][1]);
 		assert_int_equal(world_messages(stage.world, WIRE_MESSAGE_TYPE_RELEASE), released + 1);
 		waits(&stage);
-		drop(stage.d, take(stage.d));
+		drop(stage.d, actor_take(stage.d));
 		fires(&stage);
 		world_end(stage.world);
 	}
@@ -668,7 +643,7 @@ static void without_credits(void **state)
 		pass(stage.maker, stage.c_door, children[i]);
 	world_settle(stage.world);
 	for (unsigned i = 0; i < MANY; i++) {
-		at_c[i] = take(stage.c);
+		at_c[i] = actor_take(stage.c);
 		if (i % 2)
 			drop(stage.c, at_c[i]);
 	}
@@ -701,7 +676,7 @@ static void release_taken_back(void **state)
 	struct stage stage = on_stage(B, A, C, D, NULL);
 	pass(stage.maker, stage.c_door, stage.child);
 	world_settle(stage.world);
-	uint64_t at_c = take(stage.c), lent = actor_give(stage.owner, stage.object, stage.maker);
+	uint64_t at_c = actor_take(stage.c), lent = actor_give(stage.owner, stage.object, stage.maker);
 	uint64_t others[MANY];
 	for (unsigned i = 0; i < MANY; i++)
 		others[i] = actor_tracked(stage.maker, lent);
@@ -710,13 +685,13 @@ static void release_taken_back(void **state)
 		pass(stage.maker, stage.c_door, others[i]);
 	world_settle(stage.world);
 	for (unsigned i = 0; i < MANY; i++)
-		take(stage.c);
+		actor_take(stage.c);
 	drop(stage.c, at_c);
 	world_settle(stage.world);
 	assert_int_equal(world_messages(stage.world, WIRE_MESSAGE_TYPE_RELEASE), 0);
 	pass(stage.maker, stage.c_door, stage.child);
 	world_settle(stage.world);
-	at_c = take(stage.c);
+	at_c = actor_take(stage.c);
 	let_go(stage.world, B, C);
 	assert_int_equal(world_messages(stage.world, WIRE_MESSAGE_TYPE_RELEASE), 0);
 	waits(&stage);
@@ -733,10 +708,10 @@ static void dead_when_fired(void **state)
 	pass(stage.maker, stage.c_door, stage.child);
 	world_settle(stage.world);
 	hold(stage.world, A, B);
-	drop(stage.c, take(stage.c));
+	drop(stage.c, actor_take(stage.c));
 	world_settle(stage.world);
 	assert_int_equal(actor_invoke(stage.maker, stage.child), FOS_REVOKED);
-	assert_int_equal(pass_args(stage.maker, stage.c_door, stage.child, 0), FOS_REVOKED);
+	assert_int_equal(actor_pass(stage.maker, stage.c_door, stage.child), FOS_REVOKED);
 	waits(&stage); /* it may still be used, as far as the owner knows */
 	/* A second monitor, set now, joins the first. */
 	struct call call = call_refinement(stage.child);
@@ -772,7 +747,7 @@ static void sender_and_receiver_part(void **state)
 		/* It was never confirmed: it may die with the firing. */
 		fires(&stage);
 		if (i > 0) {
-			uint64_t at_c = take(stage.c);
+			uint64_t at_c = actor_take(stage.c);
 			assert_int_equal(actor_invoke(stage.c, at_c), FOS_OK);
 			world_settle(stage.world);
 			struct arrival arrival;
@@ -791,7 +766,7 @@ static void holders_part(void **state)
 		struct stage stage = on_stage(B, A, C, D, NULL);
 		pass(stage.maker, stage.c_door, stage.child);
 		world_settle(stage.world);
-		uint64_t at_c = take(stage.c);
+		uint64_t at_c = actor_take(stage.c);
 		world_settle(stage.world);
 		hold(stage.world, held[i][0], held[i][1]);
 		pass(stage.c, stage.d_door, at_c);
@@ -804,7 +779,7 @@ static void holders_part(void **state)
 		world_settle(stage.world);
 		if (i > 0) {
 			waits(&stage);
-			drop(stage.d, take(stage.d));
+			drop(stage.d, actor_take(stage.d));
 		}
 		fires(&stage);
 		world_end(stage.world);
@@ -818,7 +793,7 @@ static void holder_loses_the_owner(void **state)
 	struct stage stage = on_stage(B, A, C, D, NULL);
 	pass(stage.maker, stage.c_door, stage.child);
 	world_settle(stage.world);
-	uint64_t at_c = take(stage.c);
+	uint64_t at_c = actor_take(stage.c);
 	struct call call = call_refinement(stage.d_door);
 	struct actor c_too = actor_new(stage.world, C);
 	uint64_t d_too = actor_give(stage.d, actor_request(stage.d, 3), stage.c), with;
@@ -844,7 +819,7 @@ static void holder_loses_the_owner(void **state)
 		call_cap(&copy, 0, FOS_NEXT, call_slot(&copy, with));
 		assert_int_equal(actor_call(stage.c, &copy, NULL), FOS_PEER_LOST);
 		assert_int_equal(actor_invoke(stage.c, with), FOS_PEER_LOST);
-		assert_int_equal(pass_args(stage.c, d_too, with, 0), FOS_PEER_LOST);
+		assert_int_equal(actor_pass(stage.c, d_too, with), FOS_PEER_LOST);
 		if (!healed)
 			world_connect(stage.world, B, C);
 		world_settle(stage.world);
@@ -858,7 +833,7 @@ static void holder_loses_the_owner(void **state)
 	stage.cookie = actor_monitor(stage.maker, stage.child, true);
 	pass(stage.maker, stage.c_door, stage.child);
 	world_settle(stage.world);
-	at_c = take(stage.c);
+	at_c = actor_take(stage.c);
 	world_settle(stage.world);
 	waits(&stage);
 	assert_int_equal(actor_invoke(stage.c, at_c), FOS_OK);
@@ -894,7 +869,7 @@ static void holder_loses_the_owner_early(void **state)
 		pass(stage.maker, stage.c_door, stage.child);
 		world_settle(stage.world);
 		if (phase >= 2) {
-			uint64_t at_c = take(stage.c);
+			uint64_t at_c = actor_take(stage.c);
 			world_settle(stage.world);
 			hold(stage.world, phase == 2 ? C : B, phase == 2 ? B : A);
 			drop(stage.c, at_c); /* RELEASE, or its NONE */
@@ -915,7 +890,7 @@ static void maker_loses_the_owner(void **state)
 		struct stage stage = on_stage(B, A, C, D, NULL);
 		pass(stage.maker, stage.c_door, stage.child);
 		world_settle(stage.world);
-		uint64_t at_c = take(stage.c);
+		uint64_t at_c = actor_take(stage.c);
 		uint64_t watch = actor_monitor(stage.c, at_c, false);
 		world_settle(stage.world);
 		if (rebooted)
@@ -949,7 +924,7 @@ static void owner_lost_while_firing(void **state)
 		struct stage stage = on_stage(B, A, C, D, NULL);
 		pass(stage.maker, stage.c_door, stage.child);
 		world_settle(stage.world);
-		uint64_t at_c = take(stage.c);
+		uint64_t at_c = actor_take(stage.c);
 		world_settle(stage.world);
 		hold(stage.world, A, B);
 		drop(stage.c, at_c);
@@ -975,16 +950,16 @@ static void dies_otherwise(void **state)
 			struct stage stage = on_stage(owner, A, C, D, NULL);
 			pass(stage.maker, stage.c_door, stage.child);
 			world_settle(stage.world);
-			uint64_t at_c = take(stage.c);
+			uint64_t at_c = actor_take(stage.c);
 			world_settle(stage.world);
 			/* With a HOLD and a message under way, too. */
 			hold(stage.world, D, owner);
 			pass(stage.c, stage.d_door, at_c);
 			world_settle(stage.world);
 			if (how == 0)
-				revoke(stage.maker, stage.child);
+				assert_int_equal(actor_take_back(stage.maker, stage.child, false), FOS_OK);
 			else if (how == 1)
-				revoke(stage.owner, stage.object);
+				assert_int_equal(actor_take_back(stage.owner, stage.object, false), FOS_OK);
 			else
 				actor_kill(stage.owner);
 			world_settle(stage.world);
@@ -992,14 +967,14 @@ static void dies_otherwise(void **state)
 			assert_true(monitor_ended(stage.maker, stage.cookie, &end));
 			assert_int_equal(end.status, FOS_REVOKED);
 			let_go(stage.world, D, owner);
-			uint64_t at_d = take(stage.d);
+			uint64_t at_d = actor_take(stage.d);
 			if (owner == A) {
 				/* Rubbish comes home to its owner, which knows it no more. */
 				drop(stage.maker, stage.child);
 				world_settle(stage.world);
 				pass(stage.d, stage.home_door, at_d);
 				world_settle(stage.world);
-				assert_int_equal(actor_invoke(stage.maker, take(stage.maker)), FOS_REVOKED);
+				assert_int_equal(actor_invoke(stage.maker, actor_take(stage.maker)), FOS_REVOKED);
 			}
 			drop(stage.d, at_d);
 			drop(stage.c, at_c);
@@ -1041,7 +1016,7 @@ static void maker_dies(void **state)
 		struct stage stage = on_stage(owner, A, C, D, NULL);
 		pass(stage.maker, stage.c_door, stage.child);
 		world_settle(stage.world);
-		uint64_t at_c = take(stage.c);
+		uint64_t at_c = actor_take(stage.c);
 		uint64_t watch = actor_monitor(stage.c, at_c, false);
 		world_settle(stage.world);
 		actor_kill(stage.maker);
@@ -1055,22 +1030,6 @@ static void maker_dies(void **state)
 
 /* ------------------------------------------------------------------ no memory */
 
-/* Takes what memory a Controller has left, in blocks of every size that matters here. */
-static void exhaust(struct actor actor)
-{
-	static const char noise[1024];
-	uint64_t request = actor_request(actor, 1);
-	for (uint32_t length = BASE_COUNT(noise); length > 0; length = length * 3 / 4) {
-		struct call call = call_refinement(request);
-		call_imm(&call, 0, 0, noise, length);
-		while (actor_call(actor, &call, NULL) == FOS_OK)
-			;
-	}
-	struct call call = call_refinement(request);
-	while (actor_call(actor, &call, NULL) == FOS_OK)
-		;
-}
-
 static void no_memory_at_the_receiver(void **state)
 {
 	(void)state;
@@ -1078,7 +1037,7 @@ static void no_memory_at_the_receiver(void **state)
 	core_config_default(&config);
 	config.limits.memory = 4 << 20;
 	struct stage stage = on_stage(B, A, C, D, &config);
-	exhaust(stage.c);
+	actor_exhaust(stage.c);
 	uint64_t dropped = core_counters(stage.world->nodes[C].core)->dropped;
 	pass(stage.maker, stage.c_door, stage.child);
 	world_settle(stage.world);
@@ -1097,7 +1056,7 @@ static void no_memory_at_the_owner(void **state)
 	core_config_default(&config);
 	config.limits.memory = 4 << 20;
 	struct stage stage = on_stage(B, A, C, D, &config);
-	exhaust(stage.owner);
+	actor_exhaust(stage.owner);
 	uint32_t slots = actor_usage(stage.c).slots;
 	pass(stage.maker, stage.c_door, stage.child);
 	world_settle(stage.world);

@@ -241,9 +241,7 @@ static void cancelled_with_the_slot(void **state)
 	struct actor maker = actor_new(world, B), watcher = actor_new(world, A);
 	uint64_t object = actor_request(maker, 1);
 	uint64_t door = actor_introduce(watcher, maker);
-	struct call call = call_invoke(door, 0, 0);
-	call_cap(&call, 0, 1, call_slot(&call, object));
-	assert_int_equal(actor_call(maker, &call, NULL), FOS_OK);
+	assert_int_equal(actor_pass(maker, door, object), FOS_OK);
 	world_settle(world);
 	struct arrival arrival;
 	assert_true(actor_arrival(watcher, &arrival));
@@ -411,11 +409,7 @@ static void no_memory_at_the_owner(void **state)
 	struct actor maker = actor_new(world, B), watcher = actor_new(world, A), eater;
 	uint64_t got = actor_give(maker, actor_request(maker, 1), watcher);
 	eater = actor_new(world, B);
-	struct wire_call_request_create more = {.handler = 1};
-	struct call call;
-	call_init(&call, WIRE_CALL_TYPE_REQUEST_CREATE, &more, sizeof more, false);
-	while (actor_call(eater, &call, NULL) == FOS_OK)
-		;
+	actor_exhaust(eater);
 	struct call copy = call_refinement(got);
 	unsigned refused = 0;
 	for (unsigned i = 0; i < 2000 && refused == 0; i++) {
