@@ -65,8 +65,11 @@ static void memory_bounds(void **state)
 		{UINT64_MAX, 2, 0, FOS_INVALID},
 		{1, UINT64_MAX, 0, FOS_INVALID},
 		{0, 1, 1, FOS_INVALID},
+		{0, 1, LIMIT_SEGMENTS - 1, FOS_INVALID},
+		{0, 1, LIMIT_SEGMENTS, FOS_INVALID},
 		{0, 1, UINT32_MAX, FOS_INVALID},
 	};
+	actor_new(world, 0); /* its segments lie behind the other's */
 	for (size_t i = 0; i < BASE_COUNT(cases); i++) {
 		struct wire_call_memory_create create = {.offset = cases[i].offset,
 												 .length = cases[i].length,

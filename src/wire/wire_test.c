@@ -155,6 +155,36 @@ static void headers_are_strict(void **state)
 	}
 }
 
+static bool has_golden(bool message, unsigned type)
+{
+	for (size_t i = 0; i < BASE_COUNT(goldens); i++) {
+		const struct golden *g = &goldens[i];
+		if ((g->kind == GOLDEN_MESSAGE) == message && g->bytes[4] == type)
+			return true;
+	}
+	return false;
+}
+
+/* Whatever size one comes in whose type there is not. */
+static void types_that_are_none(void **state)
+{
+	static _Alignas(8) uint8_t bytes[512];
+	for (unsigned type = 0; type <= UINT16_MAX; type++) {
+		for (size_t size = 16; size <= (type <= UINT8_MAX ? 128 : 16); size += 8) {
+			struct wire_record record = {.size = (uint32_t)size, .type = (uint16_t)type};
+			memcpy(bytes, &record, sizeof record);
+			if (type > UINT8_MAX || !has_golden(false, type))
+				assert_false(wire_check_call(bytes, size) || wire_check_answer(bytes, size) ||
+							 wire_check_attach(bytes, size));
+			struct wire_message message = {.size = (uint32_t)size, .type = (uint8_t)type};
+			memcpy(bytes, &message, BASE_MIN(size, sizeof message));
+			if (type <= UINT8_MAX && !has_golden(true, type))
+				assert_false(wire_check_message(bytes, size));
+			memset(bytes, 0, sizeof message);
+		}
+	}
+}
+
 static void credits_stay_inside_their_class(void **state)
 {
 	_Alignas(8) uint8_t copy[sizeof message_heartbeat_bytes];
@@ -650,6 +680,7 @@ int main(void)
 		cmocka_unit_test(truncations_are_refused),
 		cmocka_unit_test(corruptions_are_refused_or_valid),
 		cmocka_unit_test(headers_are_strict),
+		cmocka_unit_test(types_that_are_none),
 		cmocka_unit_test(credits_stay_inside_their_class),
 		cmocka_unit_test(rules_of_call_entries),
 		cmocka_unit_test(rules_of_ranges),
