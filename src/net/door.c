@@ -47,6 +47,9 @@ static void talk_close(struct net *net, struct talk *talk)
 {
 	if (talk->fd < 0)
 		return;
+	/* A child that was forked meanwhile may hold the descriptor open: its events would still come.
+	 */
+	epoll_ctl(net->wait_fd, EPOLL_CTL_DEL, talk->fd, NULL);
 	close(talk->fd);
 	talk->fd = -1;
 	net->strangers -= !talk->ours;

@@ -773,6 +773,37 @@ static void test_garbage_and_cut_knocks(void **state)
 	end(nodes, 2);
 }
 
+/* A process that was forked while a stranger talked holds the stranger's connection open: what
+ * still comes on it is nobody's. */
+static void test_a_fork_keeps_a_strangers_connection(void **state)
+{
+	struct node node[1];
+	int alive[2];
+	begin(node, 1);
+	int fd = knock_at(net_port(node->net));
+	assert_int_equal(send(fd, "FOS", 3, MSG_NOSIGNAL), 3);
+	for (unsigned t = 0; t < 16; t++)
+		turn(node, 1);
+	assert_int_equal(pipe(alive), 0);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		close(alive[1]);
+		_exit((int)read(alive[0], alive, 1)); /* until its parent ends */
+	}
+	close(alive[0]);
+	uint8_t rubbish[64] = {0};
+	assert_int_equal(send(fd, rubbish, sizeof rubbish, MSG_NOSIGNAL), sizeof rubbish);
+	TURN_UNTIL(node, 1, 60, said(node, "does not keep to the protocol"));
+	assert_int_equal(send(fd, rubbish, sizeof rubbish, MSG_NOSIGNAL), sizeof rubbish);
+	for (unsigned t = 0; t < 100; t++)
+		turn(node, 1);
+	close(alive[1]);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	close(fd);
+	end(node, 1);
+}
+
 static void test_slow_strangers_and_too_many(void **state)
 {
 	enum { STRANGERS = 100 };
@@ -1163,6 +1194,7 @@ int main(void)
 		cmocka_unit_test(test_newcomer_after_a_silent_death),
 		cmocka_unit_test(test_other_version),
 		cmocka_unit_test(test_garbage_and_cut_knocks),
+		cmocka_unit_test(test_a_fork_keeps_a_strangers_connection),
 		cmocka_unit_test(test_slow_strangers_and_too_many),
 		cmocka_unit_test(test_mute_door),
 		cmocka_unit_test(test_retries_keep_their_interval),
