@@ -1192,6 +1192,9 @@ static void fired(struct oracle *o, struct oracle_call *call,
 	bool dead = oracle_life(o, thing) != ORACLE_LIVE;
 	bool apart = oracle_trouble(o, call->process->node, thing->node, call->moment);
 	bool right = answer->status == statuses[answer->gone];
+	/* Nobody may have held it when its owner was lost. */
+	if (call->type == WIRE_CALL_TYPE_MONITOR_DELEGATE && answer->gone == FOS_GONE_LINK)
+		oracle_perhaps_fired(o, thing);
 	switch (answer->gone) {
 	case 1:
 		/* One that is about to be told that nobody holds it. */

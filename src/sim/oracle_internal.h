@@ -232,7 +232,6 @@ struct oracle_process {
 	uint64_t finish_full;      /* time at which its room for finishes was used up */
 	/* Invocations from other nodes that wait for a place, which may be kept for them. */
 	uint32_t aimed, channel_aimed[64];
-	uint64_t aimers; /* bits of the nodes that they ever came from */
 	uint64_t segments[LIMIT_SEGMENTS];
 	struct list things, onces, calls, open, made;
 	struct list remaining; /* struct oracle_remain */

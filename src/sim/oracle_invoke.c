@@ -121,7 +121,6 @@ static void take_aim(struct oracle *o, struct oracle_made *made)
 	made->aimed = true;
 	provider->aimed++;
 	provider->channel_aimed[channel]++;
-	provider->aimers |= (uint64_t)1 << from;
 }
 
 static void end_aim(struct oracle *o, struct oracle_made *made)
@@ -135,18 +134,18 @@ static void end_aim(struct oracle *o, struct oracle_made *made)
 	note_flow(o, sender_of(made), made->target->node);
 }
 
-/* Whether a link to the provider of one that waits was slow: a place may be kept for that. */
+/* Whether a link of the owner's node was slow: a place may be kept for what is on its way there, an
+ * exception of whichever chain, too. */
 static bool was_slow(const struct oracle *o, const struct oracle_made *made)
 {
 	uint32_t to = made->target->node;
-	uint64_t nodes = made->target->process->aimers | (uint64_t)1 << sender_of(made);
-	if (o->nodes[to].disturbed >= made->time && o->nodes[to].disturbed != 0)
+	if (o->nodes[to].disturbed >= made->time)
 		return true;
-	for (uint32_t from = 0; nodes >> from != 0; from++) {
+	for (uint32_t from = 0; from < ORACLE_NODES; from++) {
 		bool slow = o->disturbed[from][to] >= made->time || o->disturbed[to][from] >= made->time ||
-					o->nodes[from].disturbed >= made->time;
-		if ((nodes >> from & 1) && from != to &&
-			(slow || oracle_trouble(o, from, to, made->moment)))
+					o->nodes[from].disturbed >= made->time ||
+					oracle_trouble(o, from, to, made->moment);
+		if (from != to && o->nodes[from].epoch != 0 && slow)
 			return true;
 	}
 	return false;
