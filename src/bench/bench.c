@@ -132,7 +132,7 @@ static double value_of(enum bench_value kind, double scale, double ns)
 static void write_number(FILE *file, const char *name, double value)
 {
 	if (isfinite(value))
-		fprintf(file, ",\"%s\":%.6g", name, value);
+		fprintf(file, ",\"%s\":%.9g", name, value);
 	else
 		fprintf(file, ",\"%s\":null", name);
 }
@@ -164,6 +164,8 @@ static void write_row(const struct bench_context *context, const struct bench_ro
 	write_number(file, "ratio_p10", ratio->p10);
 	write_number(file, "ratio_p90", ratio->p90);
 	fprintf(file, ",\"better\":\"%s\"", row->more_is_better ? "more" : "less");
+	if (row->panel)
+		fprintf(file, ",\"panel\":\"%s\"", row->panel);
 	if (row->series && row->x_name) {
 		fprintf(file, ",\"series\":\"%s\",\"x_name\":\"%s\"", row->series, row->x_name);
 		write_number(file, "x", row->x);
@@ -196,6 +198,8 @@ void bench_report(const struct bench_context *context, const struct bench_row *r
 	struct summary base = {NAN, NAN, NAN}, ratio = {NAN, NAN, NAN};
 	unsigned rounds = ours->rounds;
 
+	if (!baseline_name)
+		baseline = NULL;
 	for (unsigned i = 0; i < rounds; i++) {
 		a[i] = value_of(kind, scale, ours->ns[i]);
 		b[i] = baseline ? value_of(kind, scale, baseline->ns[i]) : NAN;
@@ -206,8 +210,8 @@ void bench_report(const struct bench_context *context, const struct bench_row *r
 		base = summarize(b, rounds);
 		ratio = summarize(r, rounds);
 	}
-	show_row(row, &value, baseline ? baseline_name : NULL, &base, &ratio);
-	write_row(context, row, &value, baseline ? baseline_name : NULL, &base, &ratio, rounds);
+	show_row(row, &value, baseline_name, &base, &ratio);
+	write_row(context, row, &value, baseline_name, &base, &ratio, rounds);
 }
 
 void bench_number(const struct bench_context *context, const struct bench_row *row, double value,

@@ -77,6 +77,7 @@ struct bench_row {
 	const char *bench, *name; /* of the benchmark, of the case */
 	const char *metric, *unit;
 	bool more_is_better;
+	const char *panel;  /* of the plot, where one for each metric is not enough; NULL */
 	const char *series; /* lines of the plot: rows of one series are joined */
 	double x;           /* where on it */
 	const char *x_name; /* and what that is; NULL: the row is a bar */
@@ -90,7 +91,8 @@ enum bench_value {
 	BENCH_PLAIN       /* as it is */
 };
 
-/* Prints a row and writes it. `baseline` NULL: there is none. Ratios are made round by round. */
+/* Prints a row and writes it. `baseline_name` NULL: there is none. Ratios are made round by round.
+ */
 void bench_report(const struct bench_context *context, const struct bench_row *row,
 				  enum bench_value kind, double scale, const struct bench_samples *ours,
 				  const char *baseline_name, const struct bench_samples *baseline);
@@ -124,14 +126,14 @@ int party_serve(fos_channel *channel, const struct role *role, const char *name)
 
 /* The node called so; NULL after saying that there is none. */
 const struct bench_node *bench_node(const struct bench_context *context, const char *name);
-/* Its Controller's counters, not older than this call. False after saying why. */
-bool bench_counters(const struct bench_node *node, fos_counters *out);
-/* Messages of all nodes, other than heartbeats and returned credits, as counted by their senders.
- */
-struct bench_messages {
-	uint64_t data, other;
-};
-bool bench_messages(const struct bench_context *context, struct bench_messages *out);
+/* Messages that the Controllers of all nodes have sent, as they count them themselves, but for
+ * heartbeats and returned credits. False after saying why. */
+bool bench_messages(const struct bench_context *context, struct fos_message_counters *out);
+/* How many messages each of `count` operations took between two looks, and in `text` which: "data
+ * 1, invoke 2". */
+double bench_messages_each(const struct fos_message_counters *before,
+						   const struct fos_message_counters *after, unsigned count, char *text,
+						   size_t size);
 /* ns that a process has used of the cores. */
 uint64_t bench_cpu(pid_t pid);
 pid_t bench_controller(const struct bench_node *node);

@@ -9,8 +9,9 @@
 #include "bench.h"
 #include "nodes.h"
 
-static const struct bench *const benches[] = {&bench_null, &bench_rpc};
-static const struct role *const roles[] = {&role_echo};
+static const struct bench *const benches[] = {
+	&bench_null, &bench_rpc, &bench_rate, &bench_copy, &bench_then, &bench_revoke, &bench_compose};
+static const struct role *const roles[] = {&role_echo, &role_store, &role_stage, &role_holder};
 enum {
 	BENCHES = sizeof benches / sizeof benches[0],
 	ROLES = sizeof roles / sizeof roles[0],

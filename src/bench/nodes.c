@@ -96,40 +96,58 @@ const struct bench_node *bench_node(const struct bench_context *context, const c
 
 #define MILLISECOND 1000000
 
-bool bench_counters(const struct bench_node *node, fos_counters *out)
+/* Counters not older than `since`. Tables are written when the Controller falls asleep, and while
+ * it is busy ten times a second; it wakes for a heartbeat at the latest. */
+static bool read_counters(const struct bench_node *node, uint64_t since, fos_counters *out)
 {
 	const fos_recorder *r = node->recorder;
-	const uint64_t begin = bench_now();
-
-	/* Tables are written when the Controller falls asleep, and while it is busy ten times a second;
-	 * it wakes for a heartbeat at the latest. */
-	while (bench_now() - begin < 3000 * (uint64_t)MILLISECOND) {
+	while (bench_now() - since < 3000 * (uint64_t)MILLISECOND) {
 		uint64_t before = __atomic_load_n(&r->version, __ATOMIC_ACQUIRE);
 		uint64_t written = r->written;
 		memcpy(out, &r->counters, sizeof *out);
 		atomic_thread_fence(memory_order_acquire);
 		if ((before & 1) == 0 && __atomic_load_n(&r->version, __ATOMIC_RELAXED) == before &&
-			written > begin)
+			written > since)
 			return true;
 		nanosleep(&(struct timespec){.tv_nsec = MILLISECOND}, NULL);
 	}
 	return bench_fails("node %s: its Controller writes no counters", node->name);
 }
 
-bool bench_messages(const struct bench_context *context, struct bench_messages *out)
+bool bench_messages(const struct bench_context *context, struct fos_message_counters *out)
 {
-	*out = (struct bench_messages){0};
+	const uint64_t since = bench_now();
+	*out = (struct fos_message_counters){0};
 	for (unsigned i = 0; i < context->node_count; i++) {
 		fos_counters c;
-		if (!bench_counters(&context->nodes[i], &c))
+		if (!read_counters(&context->nodes[i], since, &c))
 			return false;
-#define SENT(name) out->other += c.sent.name;
-		FOS_MESSAGE_COUNTER_TABLE(SENT)
-#undef SENT
-		out->other -= c.sent.heartbeat + c.sent.credit + c.sent.data;
-		out->data += c.sent.data;
+#define ADD(name) out->name += c.sent.name;
+		FOS_MESSAGE_COUNTER_TABLE(ADD)
+#undef ADD
 	}
+	out->heartbeat = out->credit = 0;
 	return true;
+}
+
+double bench_messages_each(const struct fos_message_counters *before,
+						   const struct fos_message_counters *after, unsigned count, char *text,
+						   size_t size)
+{
+	double all = 0;
+	size_t used = 0;
+
+	text[0] = 0;
+#define TELL(name)                                                                               \
+	if (after->name > before->name && used < size) {                                             \
+		double each = (double)(after->name - before->name) / count;                              \
+		all += each;                                                                             \
+		used += (size_t)snprintf(text + used, size - used, "%s%s %.4g", used ? ", " : "", #name, \
+								 each);                                                          \
+	}
+	FOS_MESSAGE_COUNTER_TABLE(TELL)
+#undef TELL
+	return all;
 }
 
 uint64_t bench_cpu(pid_t pid)

@@ -125,7 +125,8 @@ def draw_lines(picture, title, rows):
                  "middle", f'transform="translate(14 {(top + bottom) / 2:.0f}) rotate(-90)"')
     legend = top + 6
     shown = {}  # a baseline that several series share is drawn once
-    for i, name in enumerate(dict.fromkeys(row["series"] for row in rows)):
+    own = dict.fromkeys(row["series"] for row in rows)
+    for i, name in enumerate(own):
         color = COLORS[i % len(COLORS)]
         line = sorted((row for row in rows if row["series"] == name), key=lambda row: row["x"])
         band = [(x.at(r["x"]), y.at(r["p90"])) for r in line] + [(x.at(r["x"]), y.at(r["p10"])) for r in reversed(line)]
@@ -141,12 +142,14 @@ def draw_lines(picture, title, rows):
         if not base or key in shown:
             continue
         shown[key] = True
+        names = list(dict.fromkeys(r["baseline_name"] for r in base))
+        if any(name in own for name in names):
+            continue  # it has a line of its own
         picture.line([(x.at(r["x"]), y.at(r["baseline"])) for r in base], color, dashed=True, width=1.2)
         for r in base:
             picture.dot(x.at(r["x"]), y.at(r["baseline"]), color, hollow=True)
-        names = list(dict.fromkeys(r["baseline_name"] for r in base))
         picture.line([(right + 12, legend - 4), (right + 34, legend - 4)], color, dashed=True, width=1.2)
-        picture.text(right + 40, legend, names[0] if len(names) == 1 else " or ".join(names)[:36])
+        picture.text(right + 40, legend, names[0] if len(names) == 1 else f"{os.path.commonprefix(names).rstrip(', ')}, the best")
         legend += 17
     picture.height = max(bottom + BOTTOM, legend)
 
@@ -189,13 +192,15 @@ def main():
     for bench in dict.fromkeys(row["bench"] for row in rows):
         mine = [row for row in rows if row["bench"] == bench and row["value"] is not None]
         picture = Picture()
-        panels = dict.fromkeys((row["metric"], row["unit"], row.get("x_name")) for row in mine)
-        for metric, unit, x_name in panels:
-            panel = [row for row in mine if (row["metric"], row["unit"], row.get("x_name")) == (metric, unit, x_name)]
+        panels = {}
+        for row in mine:
+            panels.setdefault((row["metric"], row.get("panel"), row["unit"], row.get("x_name")), []).append(row)
+        for (metric, part, _, x_name), panel in panels.items():
+            title = f"{bench}: {metric}{', ' if part else ''}{part or ''}"
             if x_name and len({row["x"] for row in panel}) > 1:
-                draw_lines(picture, f"{bench}: {metric}", panel)
+                draw_lines(picture, title, panel)
             else:
-                draw_bars(picture, f"{bench}: {metric}", panel)
+                draw_bars(picture, title, panel)
         picture.write(os.path.join(sys.argv[2], f"{bench}.svg"))
 
 

@@ -45,6 +45,15 @@ static fos_handled on_reply(fos_channel *channel, const fos_delivery *delivery, 
 	return FOS_FINISH;
 }
 
+/* The own Controller has taken a call, or refused it: then there is no answer. */
+void rpc_on_taken(fos_channel *channel, const fos_result *result, void *arg)
+{
+	struct rpc *rpc = arg;
+	(void)channel;
+	if (result->status != FOS_OK)
+		rpc->status = result->status;
+}
+
 bool rpc_open(fos_channel *channel, fos_cap target, struct rpc *out)
 {
 	*out = (struct rpc){.channel = channel, .target = target};
@@ -63,7 +72,10 @@ fos_status rpc_start(struct rpc *rpc)
 	for (unsigned i = 0; i < rpc->cap_count; i++)
 		fos_args_cap(&args, FOS_CALL, FOS_NEXT + 1 + i, rpc->caps[i]);
 	fos_args_on_error(&args, FOS_CALL, rpc->reply);
-	return fos_request_invoke_async(rpc->channel, rpc->target, &args, NULL, NULL, NULL);
+	fos_status status =
+		fos_request_invoke_async(rpc->channel, rpc->target, &args, NULL, rpc_on_taken, rpc);
+	rpc->started += status == FOS_OK;
+	return status;
 }
 
 fos_status rpc_await(struct rpc *rpc, uint64_t answered)

@@ -13,11 +13,13 @@ struct rpc {
 	unsigned imm;          /* bytes of immediates, at most 1024 */
 	unsigned cap_count;
 	fos_cap caps[RPC_CAPS];
-	uint64_t answered; /* calls that were, ever */
-	fos_status status; /* of the first that failed */
+	uint64_t started, answered; /* calls that were, ever */
+	fos_status status;          /* of the first that failed */
 };
 
 bool rpc_open(fos_channel *channel, fos_cap target, struct rpc *out);
+/* The `done` of what an answer is expected of: notes in the struct rpc that it was refused. */
+void rpc_on_taken(fos_channel *channel, const fos_result *result, void *rpc);
 /* Submits one call. */
 fos_status rpc_start(struct rpc *rpc);
 /* Waits until `answered` calls were answered. */
