@@ -224,8 +224,6 @@ struct park {
 	struct list bounced, fresh; /* bounced came first; fresh ones never left */
 	uint32_t count;             /* of both */
 	uint32_t owed;              /* how many the owner knows of */
-	struct list of_places;      /* of the session, while there are places */
-	uint32_t places;            /* kept by the owner for retries that did not leave */
 };
 
 /* ------------------------------------------------------------------ objects, Processes */
@@ -588,8 +586,6 @@ struct session {
 	uint64_t slices[DATA_CREDITS]; /* outgoing.id of those whose credit is not back: a ring */
 	uint32_t slice_first, slice_count;
 	struct list waiters, parks;
-	struct list places;   /* struct park whose next one takes over a place */
-	bool passing;         /* they are being passed on */
 	struct list children; /* struct object that its Processes made here */
 	struct list gone;     /* struct object of them that died: it is to be told */
 	struct list lendings, presences;
@@ -842,6 +838,8 @@ struct core_ref core_object_ref(const struct core *core, const struct object *ob
 struct maker core_process_maker(const struct core *core, const struct process *process);
 /* Kills it and what descends from it: nothing reaches it any more. Freed when nothing is open. */
 void core_object_kill(struct core *core, struct object *object, enum fos_gone why);
+/* The same, of a living ONCE Request that is being used up. */
+void core_object_consume(struct core *core, struct object *object);
 /* Its maker's Controller knows of its end, or does not want to. */
 void core_object_disown(struct object *object);
 /* Whether there is a living child below it. */
@@ -1011,6 +1009,13 @@ void core_receive_invoke(struct core *core, struct session *session, const uint8
  * from this node. */
 fos_status core_arrive(struct core *core, struct invocation *inv, struct object *object,
 					   struct session *session);
+/* An invocation was lost here for want of memory, whose `retry` and `more` these are. */
+void core_inbox_lost(struct core *core, struct object *object, struct session *session, bool retry,
+					 uint32_t more);
+/* The invocation of this order goes back to its sender: OK: it waits for room; else it is refused,
+ * and the sender, who still has it, tells on_error. */
+void core_inbox_bounce(struct core *core, struct session *session, const struct core_ref *target,
+					   uint64_t order, fos_status refused);
 void core_channel_wake(struct core *core, struct channel *channel);
 void core_process_wake(struct core *core, struct process *process);
 void core_inbox_run(struct core *core, struct channel *channel);
@@ -1072,6 +1077,8 @@ struct delivery *core_once_record(struct object *object);
 /* Gives back what is kept for it, if it is. */
 void core_once_release(struct core *core, struct object *object);
 fos_status core_once_arrive(struct core *core, struct invocation *inv, struct object *object);
+/* An arrival at it could not even be read, for want of memory. */
+void core_once_refuse(struct core *core, struct object *object);
 void core_once_expired(struct core *core, struct object *object);
 
 /* ------------------------------------------------------------------ copy*.c */
@@ -1127,8 +1134,8 @@ void core_sessions_resume(struct core *core); /* those that had more to tell */
 void core_session_cleanup(struct core *core, struct session *session, struct cleanup *cleanup,
 						  enum cleanup_kind kind);
 void core_session_beat(struct core *core, struct session *session);
-/* Sends it, or queues it until there is a credit. inv is in the pool; its record is the session's
- * from now on. */
+/* Queues it: it is sent at the end of a step, when there is a credit. inv is in the pool; its
+ * record is the session's from now on. */
 void core_session_invoke(struct core *core, struct session *session, struct invocation *inv);
 void core_session_post(struct core *core, struct session *session, struct invocation *inv,
 					   const struct plan *plan); /* there is a credit, the plan is the last made */

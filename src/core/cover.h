@@ -19,12 +19,15 @@
 	X(inv_gather, "invocation", "queued -> parked behind others")            \
 	X(inv_retry, "invocation", "parked -> sent again")                       \
 	X(inv_unused, "invocation", "place kept -> passed on or given back")     \
+	X(inv_lost, "invocation", "arrived -> refused unread, no memory")        \
+	X(inv_refused, "invocation", "in flight -> came back refused")           \
 	X(inv_expire, "invocation", "waiting -> time over")                      \
 	X(inv_fail, "invocation", "waiting or in flight -> failed")              \
 	X(inbox_bounce, "inbox", "arrived -> bounced")                           \
 	X(inbox_grant, "inbox", "waiting source -> place kept, ROOM")            \
 	X(inbox_retry, "inbox", "place kept -> delivered")                       \
 	X(inbox_return, "inbox", "place kept -> given back")                     \
+	X(inbox_lost, "inbox", "place kept -> free, the retry is lost")          \
 	X(inbox_refuse, "inbox", "waiting source -> object died")                \
 	X(once_reserve, "once", "none -> reserved")                              \
 	X(once_arrive, "once", "reserved -> consumed by an arrival")             \

@@ -133,7 +133,8 @@ static void count_output(struct fos_counters *seen, const struct core_output *ou
 	if (out->type != CORE_SEND && out->type != CORE_SEND_SLICE)
 		return;
 	uint8_t type = ((const struct wire_message *)(const void *)out->bytes)->type;
-	seen->bounces += type == WIRE_MESSAGE_TYPE_BOUNCE;
+	if (type == WIRE_MESSAGE_TYPE_BOUNCE)
+		seen->bounces += !((const struct wire_message_bounce *)(const void *)out->bytes)->refused;
 	count_message(&seen->sent, type, 1);
 	count_message(&seen->sent_bytes, type,
 				  out->size + (out->type == CORE_SEND_SLICE ? out->from.length : 0));

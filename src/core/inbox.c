@@ -12,7 +12,7 @@
  *
  * Sources (sessions, Processes of this node, the Controller itself) have their turn one after the
  * other. While a source has anything waiting for an object, whatever else it sends there waits
- * too: order is kept. */
+ * too: order is kept. Of a dead object all that wait are asked for, and refused. */
 #include "core/core_internal.h"
 
 /* ------------------------------------------------------------------ waiters */
@@ -124,6 +124,21 @@ static fos_status wait_here(struct core *core, struct invocation *inv, struct ob
 	return FOS_OK;
 }
 
+void core_inbox_bounce(struct core *core, struct session *session, const struct core_ref *target,
+					   uint64_t order, fos_status refused)
+{
+	struct wire_message_bounce *message =
+		core_session_send(core, session, WIRE_MESSAGE_TYPE_BOUNCE,
+						  sizeof *message + sizeof(struct wire_args) + sizeof(struct wire_entry));
+	message->epoch = target->epoch;
+	message->serial = target->serial;
+	message->index = target->index;
+	message->order = order;
+	message->refused = (uint16_t)refused;
+	struct wire_args *args = (void *)(message + 1);
+	args->entry_count = 1;
+}
+
 static fos_status bounce(struct core *core, struct invocation *inv, struct object *object,
 						 struct waiter *waiter, struct session *session)
 {
@@ -135,15 +150,7 @@ static fos_status bounce(struct core *core, struct invocation *inv, struct objec
 	settle_waiter(core, waiter);
 	CORE_COVER(core, inbox_bounce);
 	core->counters.bounces++;
-	struct wire_message_bounce *message =
-		core_session_send(core, session, WIRE_MESSAGE_TYPE_BOUNCE,
-						  sizeof *message + sizeof(struct wire_args) + sizeof(struct wire_entry));
-	message->epoch = inv->target.epoch;
-	message->serial = inv->target.serial;
-	message->index = inv->target.index;
-	message->order = inv->order;
-	struct wire_args *args = (void *)(message + 1);
-	args->entry_count = 1;
+	core_inbox_bounce(core, session, &inv->target, inv->order, FOS_OK);
 	core_invocation_drop(core, inv);
 	return FOS_OK;
 }
@@ -158,6 +165,18 @@ static void use_granted(struct core *core, struct waiter *waiter, uint32_t more)
 	waiter->count += more;
 	waiter->count--;
 	settle_waiter(core, waiter);
+}
+
+void core_inbox_lost(struct core *core, struct object *object, struct session *session, bool retry,
+					 uint32_t more)
+{
+	struct channel *channel = object->request.channel;
+	struct waiter *waiter = retry ? find_waiter(core, object, &session->account, session) : NULL;
+	if (waiter == NULL || waiter->granted == 0)
+		return;
+	CORE_COVER(core, inbox_lost);
+	use_granted(core, waiter, more);
+	core_process_wake(core, channel->process);
 }
 
 fos_status core_arrive(struct core *core, struct invocation *inv, struct object *object,
@@ -224,13 +243,13 @@ static void send_room(struct core *core, struct session *session, const struct c
 static void grant(struct core *core, struct waiter *waiter)
 {
 	struct channel *channel = waiter->object->request.channel;
+	const struct core_ref ref = core_object_ref(core, waiter->object);
 	CORE_COVER(core, inbox_grant);
 	waiter->granted++;
 	channel->reserved++;
 	channel->process->reserved++;
-	struct core_ref target = core_object_ref(core, waiter->object);
 	if (!PLANTED(room_lost))
-		send_room(core, waiter->session, &target, 1);
+		send_room(core, waiter->session, &ref, 1);
 	settle_waiter(core, waiter);
 }
 
@@ -283,13 +302,13 @@ void core_inbox_refuse(struct core *core, struct session *session, const struct 
 /* A dead object gives no more places: whatever waits for it is sent on to be refused. */
 void core_inbox_object_end(struct core *core, struct object *object)
 {
+	const struct core_ref ref = core_object_ref(core, object);
 	struct waiter *waiter;
 	while ((waiter = LIST_FIRST(&object->request.waiters, struct waiter, of_object)) != NULL) {
 		if (waiter->session != NULL) {
 			uint32_t asked = waiter->count - BASE_MIN(waiter->count, waiter->granted);
-			struct core_ref target = core_object_ref(core, object);
 			if (asked > 0)
-				core_inbox_refuse(core, waiter->session, &target, asked);
+				core_inbox_refuse(core, waiter->session, &ref, asked);
 			free_waiter(core, waiter);
 			continue;
 		}

@@ -314,31 +314,63 @@ void core_call_request_invoke(struct core *core, struct caller *caller, const ui
 
 static const char malformed[] = "an invocation with arguments that cannot be";
 
+/* QUOTA: there is no memory for it; else malformed. inv has no arguments then. */
+static fos_status take_arguments(struct core *core, struct session *session,
+								 const struct wire_args_view *view, struct invocation *inv)
+{
+	struct built built;
+	fos_status status = core_args_build_message(core, session, view, &built);
+	if (status != FOS_OK)
+		return status;
+	inv->on_error = core_args_take_on_error(&built);
+	status = core_bundle_merge(core, NULL, &built.call, true, &inv->bundle);
+	core_args_release(core, &built);
+	if (status == FOS_OK)
+		return FOS_OK;
+	core_value_release(core, inv->on_error);
+	inv->on_error = NULL;
+	return status;
+}
+
+/* There was no memory to read it: its sender, who still has it, tells on_error. */
+static void lost(struct core *core, struct session *session, const struct invocation *inv,
+				 struct object *object, bool exception)
+{
+	CORE_COVER(core, inv_lost);
+	if (object != NULL && object->once)
+		core_once_refuse(core, object);
+	else if (object != NULL)
+		core_inbox_lost(core, object, session, inv->retry, inv->more);
+	if (exception || core_serial_is_once(inv->target.serial))
+		core->counters.dropped++;
+	else
+		core_inbox_bounce(core, session, &inv->target, inv->order, FOS_QUOTA);
+}
+
+static void tell_refused(struct core *core, struct session *session, struct invocation *inv,
+						 fos_status status)
+{
+	bool silent = inv->exception != NULL || core_serial_is_once(inv->target.serial);
+	struct notice notice = {.account = &session->account,
+							.on_error = silent ? NULL : inv->on_error,
+							.trace = inv->trace,
+							.span = inv->span,
+							.status = status};
+	if (silent)
+		core->counters.dropped++;
+	core_notify(core, &notice);
+	core_invocation_drop(core, inv);
+}
+
 void core_receive_invoke(struct core *core, struct session *session, const uint8_t *bytes)
 {
 	/* INVOKE and ERROR have one layout. */
 	const struct wire_message_invoke *message = (const void *)bytes;
 	struct wire_tail tail;
-	struct built built;
 	struct invocation inv;
+	struct object *object;
 	wire_message_tail(bytes, &tail);
 	core_invocation_init(&inv, &session->account);
-	fos_status status = core_args_build_message(core, session, &tail.args, &built);
-	if (status == FOS_OK) {
-		inv.on_error = core_args_take_on_error(&built);
-		status = core_bundle_merge(core, NULL, &built.call, true, &inv.bundle);
-		core_args_release(core, &built);
-	}
-	if (status != FOS_OK) {
-		core_value_release(core, inv.on_error);
-		if (status == FOS_QUOTA)
-			core->counters.dropped++;
-		else
-			core_session_break(core, session, malformed);
-		return;
-	}
-	if (tail.exception != NULL)
-		inv.exception = core_exception_copy(core, tail.exception, tail.detail);
 	inv.target =
 		(struct core_ref){core->config.node, message->index, message->epoch, message->serial};
 	inv.trace = message->trace;
@@ -347,23 +379,25 @@ void core_receive_invoke(struct core *core, struct session *session, const uint8
 	inv.order = message->order;
 	inv.retry = message->retry;
 	inv.more = message->more;
-	struct object *object;
-	status = core_object_find(core, &inv.target, &object);
-	if (status == FOS_OK)
-		status =
-			object->kind == FOS_REQUEST ? core_arrive(core, &inv, object, session) : FOS_WRONG_TYPE;
-	if (status == FOS_OK)
+	fos_status found = core_object_find(core, &inv.target, &object);
+	if (found == FOS_OK && object->kind != FOS_REQUEST) {
+		found = FOS_WRONG_TYPE;
+		object = NULL;
+	}
+	fos_status status = take_arguments(core, session, &tail.args, &inv);
+	if (status != FOS_OK && status != FOS_QUOTA) {
+		core_session_break(core, session, malformed);
 		return;
+	}
 	if (object == NULL && inv.more > 0)
 		core_inbox_refuse(core, session, &inv.target, inv.more);
-	bool silent = inv.exception != NULL || core_serial_is_once(inv.target.serial);
-	struct notice notice = {.account = &session->account,
-							.on_error = silent ? NULL : inv.on_error,
-							.trace = inv.trace,
-							.span = inv.span,
-							.status = status};
-	if (silent)
-		core->counters.dropped++;
-	core_notify(core, &notice);
-	core_invocation_drop(core, &inv);
+	if (status != FOS_OK) {
+		lost(core, session, &inv, object, tail.exception != NULL);
+		return;
+	}
+	if (tail.exception != NULL)
+		inv.exception = core_exception_copy(core, tail.exception, tail.detail);
+	status = object != NULL ? core_arrive(core, &inv, object, session) : found;
+	if (status != FOS_OK)
+		tell_refused(core, session, &inv, status);
 }

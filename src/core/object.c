@@ -191,11 +191,16 @@ static void kill_memory(struct core *core, struct object *object)
 		core_incoming_end(core, in, FOS_REVOKED);
 }
 
-static void kill_request(struct core *core, struct object *object)
+static void leave_channel(struct core *core, struct object *object)
 {
 	list_remove(&object->request.of_channel);
 	core_once_release(core, object);
 	core_timer_stop(core, &object->request.timer);
+}
+
+static void kill_request(struct core *core, struct object *object)
+{
+	leave_channel(core, object);
 	core_inbox_object_end(core, object);
 	core_registry_object_end(core, object);
 }
@@ -239,14 +244,12 @@ static struct object *walk(const struct object *root, struct object *at)
 }
 
 /* All are marked before anything is told of any of them: what that sets off finds none alive, and
- * while the pins are on none is freed. */
-void core_object_kill(struct core *core, struct object *object, enum fos_gone why)
+ * while the pins are on none is freed. Returns the first of those that were alive, linked. */
+static struct object *mark_all(struct core *core, struct object *root, enum fos_gone why)
 {
-	if (object->dead)
-		return;
 	CORE_COVER(core, object_kill);
 	struct object *first = NULL, **last = &first;
-	for (struct object *at = object; at != NULL; at = PLANTED(kill_one) ? NULL : walk(object, at)) {
+	for (struct object *at = root; at != NULL; at = PLANTED(kill_one) ? NULL : walk(root, at)) {
 		if (at->dead)
 			continue;
 		mark(core, at);
@@ -255,18 +258,43 @@ void core_object_kill(struct core *core, struct object *object, enum fos_gone wh
 		*last = at;
 		last = &at->next;
 	}
-	for (struct object *at = first, *next; at != NULL; at = next) {
+	return first;
+}
+
+static void end(struct core *core, struct object *object)
+{
+	core_watch_object_end(core, object);
+	core_tracked_object_end(core, object);
+	if (object->parent != NULL)
+		core_tracked_touch(object->parent->tracked);
+	object->process = NULL;
+	core_object_unpin(core, object);
+}
+
+void core_object_kill(struct core *core, struct object *object, enum fos_gone why)
+{
+	if (object->dead)
+		return;
+	for (struct object *at = mark_all(core, object, why), *next; at != NULL; at = next) {
 		next = at->next;
 		if (at->kind == FOS_MEMORY)
 			kill_memory(core, at);
 		else
 			kill_request(core, at);
-		core_watch_object_end(core, at);
-		core_tracked_object_end(core, at);
-		if (at->parent != NULL)
-			core_tracked_touch(at->parent->tracked);
-		at->process = NULL;
-		core_object_unpin(core, at);
+		end(core, at);
+	}
+}
+
+/* Nothing waits at a ONCE Request, and it is no registry's: so the arrival that uses it up sets off
+ * no others, whatever it was itself set off by. */
+void core_object_consume(struct core *core, struct object *object)
+{
+	for (struct object *at = mark_all(core, object, FOS_GONE_REVOKED), *next; at != NULL;
+		 at = next) {
+		next = at->next;
+		BASE_ASSERT(at->once && list_empty(&at->request.waiters));
+		leave_channel(core, at);
+		end(core, at);
 	}
 }
 

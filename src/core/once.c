@@ -97,19 +97,28 @@ static void consume(struct core *core, struct invocation *inv, struct object *ob
 	if (inv != NULL && inv->bundle != NULL)
 		CORE_COVER(core, once_quota);
 	if (!PLANTED(once_twice))
-		core_object_kill(core, base, FOS_GONE_REVOKED);
+		core_object_consume(core, base);
 	core_object_unpin(core, base);
+}
+
+static struct object *base_of(struct object *object)
+{
+	while (object->parent != NULL)
+		object = object->parent;
+	return object;
 }
 
 fos_status core_once_arrive(struct core *core, struct invocation *inv, struct object *object)
 {
-	struct object *base = object;
 	CORE_COVER(core, once_arrive);
-	while (base->parent != NULL)
-		base = base->parent;
-	consume(core, inv, object, base, FOS_QUOTA, object->process);
+	consume(core, inv, object, base_of(object), FOS_QUOTA, object->process);
 	core_invocation_drop(core, inv);
 	return FOS_OK;
+}
+
+void core_once_refuse(struct core *core, struct object *object)
+{
+	consume(core, NULL, object, base_of(object), FOS_QUOTA, object->process);
 }
 
 void core_once_expired(struct core *core, struct object *object)

@@ -35,13 +35,11 @@ static struct park *add_park(struct core *core, struct session *session,
 	list_push(&session->parks, &park->of_session);
 	list_init(&park->bounced);
 	list_init(&park->fresh);
-	list_init(&park->of_places);
 	return park;
 }
 
 /* What waits for a credit to be sent to the same target came before all that will be appended, so
- * it must not stay where a later one's retry could overtake it. Only a session without credits has
- * such a queue. */
+ * it must not stay where a later one's retry could overtake it. Retries themselves are older. */
 static void gather(struct core *core, struct park *park, enum wire_class class)
 {
 	struct list *queue = &park->session->classes[class].queue;
@@ -95,11 +93,8 @@ void core_park_left(struct core *core, struct invocation *inv)
 	inv->park = NULL;
 	if (--park->count > 0)
 		return;
-	if (park->places > 0)
-		return_room(core, park->session, &park->target, park->places);
 	list_remove(&park->hash);
 	list_remove(&park->of_session);
-	list_remove(&park->of_places);
 	core_free(core, park, sizeof *park);
 }
 
@@ -128,6 +123,11 @@ void core_receive_bounce(struct core *core, struct session *session, const uint8
 		inv = take_from_flight(core, session, WIRE_CLASS_ERROR, message->order);
 	if (inv == NULL) {
 		core_session_break(core, session, "a bounce of what was never sent");
+		return;
+	}
+	if (message->refused != FOS_OK) {
+		CORE_COVER(core, inv_refused);
+		core_invocation_fail(core, inv, (fos_status)message->refused);
 		return;
 	}
 	struct park *park = core_park_find(core, session, &inv->target);
@@ -196,22 +196,6 @@ static void follow_flight(struct core *core, struct session *session, const stru
 	}
 }
 
-/* Who takes over a place may not be able to leave either: its place comes back here and is passed
- * on by the one loop that runs. */
-static void pass_on(struct core *core, struct session *session)
-{
-	if (session->passing)
-		return;
-	session->passing = true;
-	struct park *park;
-	while ((park = LIST_FIRST(&session->places, struct park, of_places)) != NULL) {
-		if (--park->places == 0)
-			list_remove(&park->of_places);
-		retry(core, park);
-	}
-	session->passing = false;
-}
-
 void core_park_unused(struct core *core, const struct invocation *inv)
 {
 	CORE_COVER(core, inv_unused);
@@ -230,9 +214,7 @@ void core_park_unused(struct core *core, const struct invocation *inv)
 	/* As if it had not been asked for, nor told of others. */
 	park->owed -= BASE_MIN(park->owed, (uint32_t)inv->more);
 	park->owed++;
-	if (park->places++ == 0)
-		list_push(&session->places, &park->of_places);
-	pass_on(core, session);
+	retry(core, park);
 }
 
 void core_park_room(struct core *core, struct session *session,
@@ -241,8 +223,7 @@ void core_park_room(struct core *core, struct session *session,
 	struct core_ref target = {session->node, room->index, room->epoch, room->serial};
 	struct park *park;
 	uint32_t sent = 0;
-	/* Looked for anew each time: one that cannot leave gives its place to the next, and so the last
-	 * may be gone with it. */
+	/* Looked for anew each time: the last one takes the park with it. */
 	for (; sent < room->count && (park = core_park_find(core, session, &target)) != NULL; sent++) {
 		if (list_empty(&park->bounced) && is_in_flight(session, &target))
 			break;

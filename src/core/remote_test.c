@@ -356,6 +356,53 @@ static void none_of_the_parked_can_leave(void **state)
 	world_end(world);
 }
 
+static void expect_told(struct actor actor, fos_status status)
+{
+	struct arrival arrival;
+	assert_true(actor_arrival(actor, &arrival));
+	assert_int_equal(arrival.status, status);
+	assert_int_equal(actor_finish(actor, arrival.id), FOS_OK);
+	world_settle(actor.node->world);
+}
+
+/* The owner knows of the one that bounced, not of those that were appended: it hears of them with a
+ * retry, which it refuses. All are told, and who calls later does not queue behind the dead. */
+static void parked_behind_a_dead_target(void **state)
+{
+	(void)state;
+	for (unsigned way = 0; way < 2; way++) {
+		struct core_config config;
+		core_config_default(&config);
+		config.limits.deliveries = 1;
+		struct world *world = world_new(2, &config);
+		struct actor server = actor_new(world, B), a = actor_new(world, A);
+		uint64_t base = actor_request(server, 1), sorry = actor_request(a, 2);
+		uint64_t door = actor_give(server, base, a);
+		assert_int_equal(invoke_tagged(a, door, sorry, 0, UINT64_MAX), FOS_OK);
+		world_settle(world);
+		for (uint32_t i = 1; i < 7; i++) {
+			assert_int_equal(invoke_tagged(a, door, sorry, i, UINT64_MAX), FOS_OK);
+			if (i == 1 || i == 4)
+				world_settle(world);
+		}
+		assert_int_equal(actor_usage(a).parked, 6);
+		if (way == 0)
+			assert_int_equal(actor_revoke(server, base), FOS_OK);
+		else
+			actor_kill(server);
+		world_settle(world);
+		assert_int_equal(actor_usage(a).parked, 0);
+		if (way == 1) /* the open delivery */
+			expect_told(a, FOS_PEER_LOST);
+		for (unsigned i = 0; i < 6; i++)
+			expect_told(a, FOS_REVOKED);
+		assert_int_equal(invoke_tagged(a, door, sorry, 7, UINT64_MAX), FOS_OK);
+		world_settle(world);
+		expect_told(a, FOS_REVOKED);
+		world_end(world);
+	}
+}
+
 /* What is queued for a credit is older than what is appended to a park, and stays so when the one
  * that bounced first is gone. */
 static void queued_ones_join_the_park(void **state)
@@ -1201,6 +1248,7 @@ int main(void)
 		cmocka_unit_test(order_without_credits),
 		cmocka_unit_test(retry_that_never_left),
 		cmocka_unit_test(none_of_the_parked_can_leave),
+		cmocka_unit_test(parked_behind_a_dead_target),
 		cmocka_unit_test(queued_ones_join_the_park),
 		cmocka_unit_test(provider_dies_with_parked),
 		cmocka_unit_test(session_ends),

@@ -22,9 +22,15 @@ void *__real_core_alloc(struct core *core, size_t size);
 void *__wrap_core_alloc(struct core *core, size_t size);
 static uint64_t allocations, refuse_at; /* counted from 1; 0: none */
 static bool refuse_all;
+static struct core *victim; /* it alone is refused so many records */
+static unsigned refusals;
 
 void *__wrap_core_alloc(struct core *core, size_t size)
 {
+	if (core == victim && refusals > 0) {
+		refusals--;
+		return NULL;
+	}
 	return ++allocations == refuse_at || refuse_all ? NULL : __real_core_alloc(core, size);
 }
 
@@ -129,6 +135,14 @@ static void children(struct story *story, struct actor who, uint64_t cap, uint64
 	}
 }
 
+/* More than there are places for, none of them answered before the last has come. */
+static void crowd(struct story *story, struct actor who, uint64_t far, uint64_t near,
+				  uint64_t memory)
+{
+	for (unsigned i = 0; i < 5; i++)
+		invoke(story, who, far, near, memory);
+}
+
 static void play(struct story *story)
 {
 	struct actor a = story->a, b = story->b;
@@ -146,12 +160,30 @@ static void play(struct story *story)
 		invoke(story, b, far, near, b_memory);
 		invoke(story, b, far, once, b_memory);
 		invoke(story, b, near, once, b_memory);
+		crowd(story, b, far, near, b_memory);
 		answer_all(story, a, a_memory);
 		answer_all(story, b, b_memory);
 		children(story, b, far, far);
 		children(story, b, near, far);
 	}
 	world_tick(story->world, 2000000000);
+}
+
+/* When all is answered no place is kept for anybody, however many records were refused. */
+static void settle_places(struct story *story)
+{
+	struct actor actors[] = {story->a, story->b};
+	for (unsigned i = 0; i < BASE_COUNT(actors); i++) {
+		struct arrival arrival;
+		while (actor_arrival(actors[i], &arrival)) {
+			actor_finish(actors[i], arrival.id);
+			world_settle(story->world);
+		}
+	}
+	for (unsigned i = 0; i < BASE_COUNT(actors); i++) {
+		const struct process *process = core_process_find(actors[i].node->core, actors[i].process);
+		assert_true(process == NULL || process->reserved == 0);
+	}
 }
 
 /* False: there was no memory for the Process, or for a channel. */
@@ -205,11 +237,14 @@ static void memory_ends_anywhere(void **state)
 static void any_record_is_refused(void **state)
 {
 	(void)state;
+	struct core_config config;
+	core_config_default(&config);
+	config.limits.deliveries = 2;
 	unsigned refused = 0;
 	/* As many as there are, until the one to be refused does not come any more. */
 	bool came = true;
 	for (uint64_t n = 1; came; n++) {
-		struct story story = {.world = world_new(2, NULL), .rounds = 2};
+		struct story story = {.world = world_new(2, &config), .rounds = 2};
 		story.a = actor_new(story.world, A);
 		story.b = actor_new(story.world, B);
 		allocations = 0;
@@ -218,6 +253,7 @@ static void any_record_is_refused(void **state)
 		refuse_at = 0;
 		came = allocations >= n;
 		refused += story.refused > 0;
+		settle_places(&story);
 		world_end(story.world);
 	}
 	assert_true(refused > 50);
@@ -454,6 +490,107 @@ static void any_record_of_a_process_is_refused(void **state)
 	assert_int_equal(ended, 5 + LIMIT_REVOKINGS);
 }
 
+/* ------------------------------------------------------------------ an invocation not taken */
+
+struct parked {
+	struct world *world;
+	struct actor client, server;
+	uint64_t door, memory, sorry;
+	struct arrival open;
+};
+
+static void invoke_with(struct parked *parked, uint8_t number)
+{
+	struct call call = call_invoke(parked->door, 0, UINT64_MAX);
+	call_imm(&call, 0, 0, &number, 1);
+	call_cap(&call, 0, 1, call_slot(&call, parked->memory));
+	call.entries[0].on_error = (uint16_t)call_slot(&call, parked->sorry);
+	assert_int_equal(actor_call(parked->client, &call, NULL), FOS_OK);
+	world_settle(parked->world);
+}
+
+/* One place, taken by number 0; four wait for it. */
+static struct parked parked_new(void)
+{
+	struct core_config config;
+	core_config_default(&config);
+	config.limits.deliveries = 1;
+	struct parked parked = {.world = world_new(2, &config)};
+	parked.client = actor_new(parked.world, A);
+	parked.server = actor_new(parked.world, B);
+	parked.door = actor_give(parked.server, actor_request(parked.server, 1), parked.client);
+	parked.memory = actor_memory(parked.client, 0, 100, FOS_READ);
+	parked.sorry = actor_request(parked.client, 2);
+	for (uint8_t i = 0; i < 5; i++)
+		invoke_with(&parked, i);
+	assert_int_equal(actor_usage(parked.client).parked, 4);
+	assert_true(actor_arrival(parked.server, &parked.open));
+	return parked;
+}
+
+static void finish_and_expect(struct parked *parked, uint8_t number)
+{
+	assert_int_equal(actor_finish(parked->server, parked->open.id), FOS_OK);
+	world_settle(parked->world);
+	assert_true(actor_arrival(parked->server, &parked->open));
+	assert_int_equal(parked->open.imm[0], number);
+}
+
+/* Whichever record the owner has none for: the retry is told of, its place goes to the next one,
+ * and so do those that it told of. */
+static void a_lost_retry_gives_its_place_on(void **state)
+{
+	(void)state;
+	for (unsigned count = 1; count < 4; count++) {
+		struct parked parked = parked_new();
+		struct arrival told;
+		victim = parked.world->nodes[B].core;
+		refusals = count;
+		finish_and_expect(&parked, (uint8_t)(1 + count));
+		assert_int_equal(refusals, 0);
+		for (unsigned i = 0; i < count; i++) {
+			assert_true(actor_arrival(parked.client, &told));
+			assert_int_equal(told.status, FOS_QUOTA);
+			assert_int_equal(actor_finish(parked.client, told.id), FOS_OK);
+			world_settle(parked.world);
+		}
+		for (unsigned i = 2 + count; i < 5; i++)
+			finish_and_expect(&parked, (uint8_t)i);
+		assert_int_equal(actor_finish(parked.server, parked.open.id), FOS_OK);
+		assert_int_equal(actor_usage(parked.client).parked, 0);
+		assert_int_equal(core_process_find(victim, parked.server.process)->reserved, 0);
+		invoke_with(&parked, 9);
+		assert_true(actor_arrival(parked.server, &parked.open));
+		world_end(parked.world);
+	}
+	victim = NULL;
+}
+
+/* Its one delivery came and could not be read: what its maker gets says so. */
+static void a_lost_answer_ends_the_once_request(void **state)
+{
+	(void)state;
+	struct world *world = world_new(2, NULL);
+	struct actor client = actor_new(world, A), server = actor_new(world, B);
+	uint64_t once = actor_give(client, actor_once(client, 3, 1000000000), server);
+	uint64_t memory = actor_memory(server, 0, 100, FOS_READ);
+	struct call call = call_invoke(once, 0, 0);
+	struct arrival end;
+	call_cap(&call, 0, 1, call_slot(&call, memory));
+	victim = world->nodes[A].core;
+	refusals = 1;
+	assert_int_equal(actor_call(server, &call, NULL), FOS_OK);
+	world_settle(world);
+	assert_int_equal(refusals, 0);
+	victim = NULL;
+	assert_true(actor_arrival(client, &end));
+	assert_int_equal(end.handler, 3);
+	assert_int_equal(end.status, FOS_QUOTA);
+	world_tick(world, 2000000000);
+	assert_false(actor_arrival(client, &end));
+	world_end(world);
+}
+
 static void processes_and_sessions_end_at_their_limits(void **state)
 {
 	(void)state;
@@ -495,6 +632,8 @@ int main(void)
 		cmocka_unit_test(once_requests_end_without_memory),
 		cmocka_unit_test(tables_that_cannot_grow),
 		cmocka_unit_test(any_record_of_a_process_is_refused),
+		cmocka_unit_test(a_lost_retry_gives_its_place_on),
+		cmocka_unit_test(a_lost_answer_ends_the_once_request),
 		cmocka_unit_test(processes_and_sessions_end_at_their_limits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

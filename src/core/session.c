@@ -179,15 +179,14 @@ static void send_queued(struct core *core, struct session *session, struct invoc
 	}
 }
 
+/* It leaves when the step ends, in a loop and not from here: one that cannot leave lets the next
+ * one try, which may be as many as are parked. */
 void core_session_invoke(struct core *core, struct session *session, struct invocation *inv)
 {
-	if (core_session_has_credit(session, class_of(inv))) {
-		send_queued(core, session, inv);
-		return;
-	}
 	CORE_COVER(core, inv_queue);
 	list_push(&session->classes[class_of(inv)].queue, &inv->link);
 	core_invocation_wait(core, inv);
+	core_session_dirty(core, session);
 }
 
 /* ------------------------------------------------------------------ the end of a step */
@@ -449,7 +448,7 @@ static void init_lists(struct session *session)
 		&session->children,        &session->gone,      &session->lendings,   &session->presences,
 		&session->asked_revokings, &session->revokings, &session->later,      &session->monitors,
 		&session->watchers,        &session->tracked,   &session->references, &session->holders,
-		&session->transits,        &session->debts,     &session->places};
+		&session->transits,        &session->debts};
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		list_init(lists[i]);
 	for (unsigned i = 0; i < WIRE_CLASS_COUNT; i++) {

@@ -219,7 +219,6 @@ void core_call_cap_info(struct core *core, struct caller *caller, const uint8_t 
 	info->node = value->ref.node;
 	info->kind = value->kind;
 	info->reachable = reachable(core, &value->ref);
-	info->tracked = value->tracked;
 	if (value->kind == FOS_MEMORY) {
 		info->length = value->length;
 		info->rights = value->rights;

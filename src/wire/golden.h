@@ -629,7 +629,7 @@ static const struct wire_message_bounce message_bounce = {
 	.header = {.size = 144, .type = 5, .sequence = 0x44332211, .credits = {1, 2, 3, 4, 5, 6}},
 	.epoch = 0x1716151413121110, .serial = 0x2726252423222120, .trace = 0x3736353433323130,
 	.span = 0x4746454443424140, .time_left = 0x5756555453525150, .order = 0x6766656463626160,
-	.index = 0x73727170, .retry = 0x1, .more = 0xa1a0
+	.index = 0x73727170, .retry = 0x1, .refused = 0x7
 };
 static const uint8_t message_bounce_bytes[] = {
 	0x90, 0x00, 0x00, 0x00, /* size */
@@ -645,7 +645,7 @@ static const uint8_t message_bounce_bytes[] = {
 	0x70, 0x71, 0x72, 0x73, /* index */
 	0x01, /* retry */
 	0x00, /* exception */
-	0xa0, 0xa1, /* more */
+	0x07, 0x00, /* refused */
 	NO_ARGS,
 };
 

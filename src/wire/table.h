@@ -160,7 +160,8 @@
 /* order: rises by one with each invocation that the sender hands to this session; retry: sent again
  * after ROOM; more: with a retry, how many the sender has parked for this target besides those that
  * were bounced. exception: a struct wire_exception and detail come first in the tail.
- * BOUNCE names an invocation by its order; the sender still has it, so no arguments come back. */
+ * BOUNCE names an invocation by its order; the sender still has it, so no arguments come back.
+ * refused: why it is not to come again, and on_error is to be told; OK: it waits for a ROOM. */
 #define WIRE_INVOCATION(F)                                                              \
 	F(u64, epoch, ANY)                                                                  \
 	F(u64, serial, ANY) F(u64, trace, ANY) F(u64, span, ANY) F(u64, time_left, ANY)     \
@@ -168,7 +169,11 @@
 			F(u16, more, ANY)
 #define WIRE_MESSAGE_INVOKE(F) WIRE_INVOCATION(F)
 #define WIRE_MESSAGE_ERROR(F)  WIRE_INVOCATION(F)
-#define WIRE_MESSAGE_BOUNCE(F) WIRE_INVOCATION(F)
+#define WIRE_MESSAGE_BOUNCE(F)                                                          \
+	F(u64, epoch, ANY)                                                                  \
+	F(u64, serial, ANY) F(u64, trace, ANY) F(u64, span, ANY) F(u64, time_left, ANY)     \
+		F(u64, order, ANY) F(u32, index, ANY) F(u8, retry, BOOL) F(u8, exception, BOOL) \
+			F(u16, refused, STATUS)
 #define WIRE_MESSAGE_ROOM(F) \
 	F(u64, epoch, ANY) F(u64, serial, ANY) F(u32, index, ANY) F(u32, count, MIN1)
 #define WIRE_MESSAGE_COPY_DONE(F) \
