@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs the fuzzers for longer than ./check does: builds them, lets each run for SECONDS over its
-# corpus, and reports executions, coverage and how much of the corpus is new. What a fuzzer finds
-# lies in build-fuzz/found; the grown corpora in build-fuzz/corpus, for the next run.
+# Runs the fuzzers for longer than ./check does: builds them, divides SECONDS among them, lets each
+# run over its corpus, and reports executions, coverage and how much of the corpus is new. What a
+# fuzzer finds lies in build-fuzz/found; the grown corpora in build-fuzz/corpus, for the next run.
 #
 #   scripts/fuzz.sh [--jobs N] [--keep] SECONDS [HARNESS...]
 #
@@ -39,14 +39,13 @@ mapfile -t targets < <(ninja -C "$out" -t targets all | sed -n 's/^\(src[^:]*_fu
 ninja -C "$out" "${targets[@]}" >"$out/build.log" || { tail -n 40 "$out/build.log"; exit 1; }
 
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-export out seconds
 run() { # HARNESS: one, over both corpora
   local name; name=$(basename "$1")
   mkdir -p "$out/corpus/$name" "$out/found" "$out/logs"
   local corpora=("$out/corpus/$name")
   [ -d "tests/corpus/$name" ] && corpora+=("tests/corpus/$name")
   # Entropic scheduling takes more time than the inputs where one reaches thousands of edges.
-  "$out/$1" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 -entropic=0 -print_final_stats=1 \
+  "$out/$1" -max_total_time="$each" -timeout=10 -rss_limit_mb=4096 -entropic=0 -print_final_stats=1 \
     -artifact_prefix="$out/found/$name-" "${corpora[@]}" >"$out/logs/$name.log" 2>&1
 }
 export -f run
@@ -59,6 +58,11 @@ for target in "${targets[@]}"; do
   fi
 done
 [ ${#chosen[@]} -gt 0 ] || { echo "no such harness: ${wanted[*]}"; exit 2; }
+rounds=$(((${#chosen[@]} + jobs - 1) / jobs))
+each=$((seconds / rounds)) # of which 0 would be without end
+[ "$each" -gt 0 ] || { echo "${#chosen[@]} harnesses, $jobs at a time, need $rounds seconds or more"; exit 2; }
+export out each
+echo "${#chosen[@]} harnesses, $jobs at a time, $each s each"
 rc=0
 printf '%s\n' "${chosen[@]}" | xargs -P "$jobs" -I{} bash -c 'run {}' || rc=1
 
@@ -70,7 +74,7 @@ for target in "${chosen[@]}"; do
   last=$(grep -aE '^#[0-9]+.*cov: ' "$log" | tail -n 1)
   edges=$(sed -nE 's/.*cov: ([0-9]+).*/\1/p' <<<"$last") features=$(sed -nE 's/.*ft: ([0-9]+).*/\1/p' <<<"$last")
   result=nothing; grep -qaE '^SUMMARY|ERROR: libFuzzer' "$log" && result="FOUND: see $log"
-  printf '%-16s %12s %8s %8s %9s %10s  %s\n' "$name" "${executions:--}" "$(( ${executions:-0} / (seconds > 0 ? seconds : 1) ))" \
+  printf '%-16s %12s %8s %8s %9s %10s  %s\n' "$name" "${executions:--}" "$((${executions:-0} / each))" \
     "${edges:--}" "${features:--}" "${new:--}" "$result"
 done
 
@@ -79,7 +83,7 @@ done
 shrink() {
   local name; name=$(basename "$1")
   local here=tests/corpus/$name small=$out/small/$name
-  rm -rf "$small"; mkdir -p "$here" "$small" "$small.in"
+  rm -rf "$small" "$small.in"; mkdir -p "$here" "$small" "$small.in"
   find "$out/corpus/$name" "$here" -type f -size -1400c -exec cp -n -t "$small.in" {} \;
   "$out/$1" -merge=1 -set_cover_merge=1 -use_counters=0 "$small" "$small.in" >"$out/logs/$name-merge.log" 2>&1 || return 1
   find "$here" -type f -regextype posix-extended -regex '.*/[0-9a-f]{40}' -delete
