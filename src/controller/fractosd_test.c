@@ -530,30 +530,47 @@ static void keeps_answers_for_a_late_reader(void **state)
 	cluster_free(&cluster);
 }
 
+/* Calls until the Controller has ended. */
+_Noreturn static void keep_busy(const struct cluster *cluster, int told)
+{
+	enum { WARM = 1000 };
+	struct mini m;
+	struct wire_call_null call = {.header = {.size = sizeof call, .type = WIRE_CALL_TYPE_NULL}};
+	unsigned answers = 0;
+	bool warm = false;
+	mini_open(&m, cluster_socket(cluster, 0), "busy");
+	for (;;) {
+		char byte;
+		uint32_t size;
+		mini_submit(&m, &call);
+		while (ring_peek(&m.answers, &size) != NULL)
+			answers++;
+		ring_release(&m.answers);
+		if (answers >= WARM && !warm)
+			warm = write(told, "", 1) == 1;
+		if (recv(m.fd, &byte, 1, MSG_DONTWAIT) == 0)
+			_exit(0);
+	}
+}
+
 static void stops_under_load(void **state)
 {
 	struct cluster cluster;
+	int ends[2];
 	open_one(&cluster, NULL);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
 	pid_t children[3];
 	for (int i = 0; i < 3; i++) {
 		children[i] = fork();
-		if (children[i] != 0)
-			continue;
-		struct mini m;
-		struct wire_call_null call = {.header = {.size = sizeof call, .type = WIRE_CALL_TYPE_NULL}};
-		mini_open(&m, cluster_socket(&cluster, 0), "busy");
-		for (;;) {
-			char byte;
-			uint32_t size;
-			mini_submit(&m, &call);
-			while (ring_peek(&m.answers, &size) != NULL)
-				;
-			ring_release(&m.answers);
-			if (recv(m.fd, &byte, 1, MSG_DONTWAIT) == 0)
-				_exit(0);
-		}
+		if (children[i] == 0)
+			keep_busy(&cluster, ends[1]);
 	}
-	nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL); /* of load */
+	close(ends[1]);
+	for (int i = 0; i < 3; i++) {
+		char byte;
+		assert_int_equal(read(ends[0], &byte, 1), 1);
+	}
+	close(ends[0]);
 	assert_int_equal(cluster_end(&cluster, 0, SIGTERM), 0);
 	for (int i = 0; i < 3; i++) {
 		int status;

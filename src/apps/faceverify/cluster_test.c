@@ -31,7 +31,9 @@
 #include "where.h"
 
 enum { PEOPLE = 16, PHOTOS = VERIFY_BATCH_MAX };
-#define SECOND 1000000000ull
+#define SECOND   1000000000ull
+#define TIMEOUT  (3 * SECOND / 2) /* of a piece */
+#define PATIENCE (60 * SECOND)    /* for what must come: longer than any machine is busy */
 
 static const char *fractos, *cluster; /* the command, and the name of our cluster */
 static const char *socket_path;       /* of the Controller of node app */
@@ -59,6 +61,13 @@ struct outcome {
 	char error[VERIFY_ERROR_MAX]; /* the last one */
 	unsigned failed;
 };
+
+/* What is promised within `time` on a calm machine: times $FRACTOS_STRETCH. */
+static uint64_t stretched(uint64_t time)
+{
+	const char *factor = getenv("FRACTOS_STRETCH");
+	return factor != NULL ? (uint64_t)((double)time * strtod(factor, NULL)) : time;
+}
 
 static uint64_t now_ns(void)
 {
@@ -94,6 +103,19 @@ static fos_status run(verify_mode mode, uint32_t count, struct outcome *outcome)
 	return status;
 }
 
+/* Started again, the next batch works. On a busy machine what starts may need the time of several.
+ */
+static void expect_works(verify_mode mode)
+{
+	static struct outcome outcome;
+	fos_status status = run(mode, 32, &outcome);
+	for (uint64_t left = stretched(1); status != FOS_OK && left > 1; left--) {
+		print_message("  %s\n", outcome.error);
+		status = run(mode, 32, &outcome);
+	}
+	assert_int_equal(status, FOS_OK);
+}
+
 static void make_queries(void)
 {
 	for (uint32_t i = 0; i < VERIFY_BATCH_MAX; i++)
@@ -104,7 +126,7 @@ static int setup(void **state)
 {
 	const fos_attach_options options = {.label = "faceverify-test"};
 	const verify_options how = {
-		.piece = 32, .depth = 8, .timeout = 1500000000u, .patience = 10 * SECOND};
+		.piece = 32, .depth = 8, .timeout = stretched(TIMEOUT), .patience = PATIENCE};
 	static synth_identity face;
 	gallery_entry entries[PEOPLE];
 	char error[GALLERY_ERROR_MAX] = "";
@@ -239,14 +261,20 @@ static void a_free_lane_is_used_at_once(void **state)
 {
 	static struct outcome outcome;
 	const verify_options narrow = {
-		.piece = 1, .depth = 1, .timeout = 1500000000u, .patience = 10 * SECOND};
+		.piece = 1, .depth = 1, .timeout = stretched(TIMEOUT), .patience = PATIENCE};
 	verifier *usual = v;
 	v = verify_open(ch, &narrow, known, photos, PHOTOS);
 	assert_non_null(v);
 	assert_int_equal(run(VERIFY_CHAIN, 1, &outcome), FOS_OK);
-	const uint64_t begin = now_ns();
-	assert_int_equal(run(VERIFY_CHAIN, 64, &outcome), FOS_OK);
-	assert_true(now_ns() - begin < SECOND); /* 64 looks at deadlines would take 1.3 s */
+	/* 64 looks at deadlines would take 1.3 s, each time; a busy machine takes that now and then. */
+	uint64_t best = UINT64_MAX;
+	for (int attempt = 0; attempt < 10 && best >= SECOND; attempt++) {
+		const uint64_t begin = now_ns();
+		assert_int_equal(run(VERIFY_CHAIN, 64, &outcome), FOS_OK);
+		const uint64_t passed = now_ns() - begin;
+		best = passed < best ? passed : best;
+	}
+	assert_true(best < SECOND);
 	verify_close(v);
 	v = usual;
 }
@@ -281,7 +309,6 @@ static fos_recorder_span spans[SPANS_ROOM];
 static uint32_t trace_batch(meter *m, verify_mode mode, uint32_t count, uint64_t *begin,
 							uint64_t *end)
 {
-	enum { LOOKS = 100 }; /* some milliseconds each */
 	static struct outcome outcome;
 	meter_reading before, after;
 	meter_read(m, &before);
@@ -289,7 +316,7 @@ static uint32_t trace_batch(meter *m, verify_mode mode, uint32_t count, uint64_t
 	assert_int_equal(run(mode, count, &outcome), FOS_OK);
 	*end = now_ns();
 	uint32_t found = 0;
-	for (int look = 0; look < LOOKS; look++) {
+	while (now_ns() < *end + PATIENCE) { /* a look lasts some milliseconds */
 		meter_read(m, &after);
 		found = meter_spans(m, &before, trace, pieces, spans, SPANS_ROOM);
 		if (where_is_whole(spans, found, trace, pieces))
@@ -373,7 +400,7 @@ static void every_part_of_a_batch_is_seen(void **state)
 static void chains_do_not_upload_all_at_once(void **state)
 {
 	const verify_options wide = {
-		.piece = 128, .depth = 8, .timeout = 1500000000u, .patience = 10 * SECOND};
+		.piece = 128, .depth = 8, .timeout = stretched(TIMEOUT), .patience = PATIENCE};
 	static struct outcome outcome;
 	uint64_t begin, end, first_arrival = UINT64_MAX, last_upload = 0;
 	verifier *usual = v;
@@ -406,6 +433,13 @@ static pid_t pid_of(const char *node, const char *label)
 	const fos_recorder *recorder = mmap(NULL, sizeof *recorder, PROT_READ, MAP_SHARED, fd, 0);
 	pid_t pid = 0;
 	assert_true(recorder != MAP_FAILED);
+	/* The tables tell what was when they were written, some time ago; of the next time nobody
+	 * tells. */
+	const uint64_t begin = now_ns();
+	while (__atomic_load_n(&recorder->written, __ATOMIC_ACQUIRE) < begin) {
+		assert_true(now_ns() < begin + PATIENCE);
+		fos_wait(ch, SECOND / 1000);
+	}
 	if (label == NULL)
 		pid = (pid_t)recorder->pid;
 	for (unsigned i = 0; label != NULL && i < FOS_RECORDER_PROCESSES; i++)
@@ -433,7 +467,7 @@ static void run_under_fire(verify_mode mode, pid_t pid, int signal, struct outco
 	const fos_status status = run(mode, VERIFY_BATCH_MAX, outcome);
 	const uint64_t passed = now_ns() - begin;
 	assert_int_equal(victim.pid, 0);
-	if (passed >= 2 * SECOND)
+	if (passed >= stretched(2 * SECOND))
 		fail_msg("%s took %.2f s", verify_mode_name(mode), (double)passed / 1e9);
 	assert_int_not_equal(status, FOS_OK);
 	print_message("  %s: %u of %u failed after %.0f ms: %s\n", verify_mode_name(mode),
@@ -456,7 +490,7 @@ static void run_without(verify_mode mode, struct outcome *outcome)
 		const uint64_t passed = now_ns() - begin;
 		assert_int_not_equal(status, FOS_OK);
 		assert_int_equal(outcome->failed, VERIFY_BATCH_MAX);
-		if (passed >= 2 * SECOND)
+		if (passed >= stretched(2 * SECOND))
 			fail_msg("%s took %.2f s: %s", verify_mode_name(mode), (double)passed / 1e9,
 					 outcome->error);
 	}
@@ -467,7 +501,7 @@ static void kill_and_restart(const char *node, const char *label, const char *pr
 	static struct outcome outcome;
 	char hint[64];
 	for (verify_mode mode = 0; mode < VERIFY_MODES; mode++) {
-		assert_int_equal(run(mode, 32, &outcome), FOS_OK);
+		expect_works(mode);
 		run_under_fire(mode, pid_of(node, label), SIGKILL, &outcome);
 		expect_word(&outcome, label);
 		(void)snprintf(hint, sizeof hint, "(fractos start %s)", program);
@@ -475,7 +509,7 @@ static void kill_and_restart(const char *node, const char *label, const char *pr
 		run_without(mode, &outcome);
 		expect_word(&outcome, hint);
 		command("start", program);
-		assert_int_equal(run(mode, 32, &outcome), FOS_OK);
+		expect_works(mode);
 	}
 }
 
@@ -503,7 +537,7 @@ static void gpu_hangs(void **state)
 	run_without(VERIFY_CHAIN, &outcome);
 	expect_word(&outcome, "gpu does not answer (fractos restart gpu/gpu)");
 	assert_int_equal(kill(pid, SIGCONT), 0);
-	assert_int_equal(run(VERIFY_CHAIN, 32, &outcome), FOS_OK);
+	expect_works(VERIFY_CHAIN);
 }
 
 static void a_controller_dies(void **state)
@@ -515,7 +549,7 @@ static void a_controller_dies(void **state)
 	expect_word(&outcome, "(fractos start gpu/fractosd");
 	command("start", "gpu/fractosd");
 	command("restart", "gpu/gpu");
-	assert_int_equal(run(VERIFY_CHAIN, 32, &outcome), FOS_OK);
+	expect_works(VERIFY_CHAIN);
 }
 
 /* A Controller's next life has another recorder: the meter must go over to it. */

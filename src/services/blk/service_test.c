@@ -19,9 +19,6 @@
 #include "fractos/stats.h"
 #include "services/registry/launch.h"
 
-#define SECOND   1000000000ull
-#define PATIENCE (60 * SECOND) /* for what must come: longer than any machine is busy */
-
 enum { VOLUME = 16 << 20, MEMORY = 16 << 20 };
 
 struct client {

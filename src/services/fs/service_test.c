@@ -24,7 +24,6 @@
 #include "services/registry/launch.h"
 
 enum { FILES = 5, FILE_BYTES = 300000, BUFFER_BYTES = 8 << 20 };
-#define SECOND UINT64_C(1000000000)
 
 struct fixture {
 	struct cluster cluster;
@@ -77,7 +76,7 @@ static void start_fs_at(struct fixture *f, int node)
 	const char *const argv[] = {FS, "--meta", meta, "--size", "8M", NULL};
 	f->fs = launch(cluster_socket(&f->cluster, node), argv);
 	fos_cap root;
-	assert_int_equal(fos_registry_wait(f->ch, "fs", 5 * SECOND, &root), FOS_OK);
+	assert_int_equal(fos_registry_wait(f->ch, "fs", PATIENCE, &root), FOS_OK);
 	if (f->root != FOS_CAP_NONE)
 		assert_int_equal(fos_cap_close(f->ch, f->root), FOS_OK);
 	f->root = root;
@@ -458,6 +457,17 @@ static void expect_all(struct fixture *f, uint64_t file, int fill, uint64_t size
 			fail_msg("byte %llu is %u", (unsigned long long)i, f->bytes[i]);
 }
 
+/* The first use after a restart works. On a busy machine that may take longer than a use waits;
+ * then a later one does. */
+static void expect_back(struct fixture *f, uint64_t file, int fill, uint64_t size, unsigned flags)
+{
+	fos_fs_item item = {file, 0, size};
+	uint64_t end = now() + launch_stretch(2 * SECOND) - 2 * SECOND;
+	while (fos_fs_read(f->ch, f->root, &item, 1, f->memory, flags) != FOS_OK && now() < end)
+		continue;
+	expect_all(f, file, fill, size, flags);
+}
+
 static void test_blk_dies(void **state)
 {
 	struct fixture *f = *state;
@@ -474,12 +484,12 @@ static void test_blk_dies(void **state)
 										 : fos_fs_read(f->ch, f->root, &item, 1, f->memory, flags);
 			if (status != FOS_PEER_LOST && status != FOS_REVOKED)
 				fail_msg("%u: %s", what, fos_status_name(status));
-			assert_true(now() - begin < 2 * SECOND);
+			assert_true(now() - begin < launch_stretch(2 * SECOND));
 		}
 		/* Names need no volume. */
 		assert_int_equal(fos_fs_stat_path(f->ch, f->root, "/f", &stat), FOS_OK);
 		start_blk(f);
-		expect_all(f, stat.file, 1 + (int)round, 1 << 20, round & 1 ? FOS_FS_RELAYED : 0);
+		expect_back(f, stat.file, 1 + (int)round, 1 << 20, round & 1 ? FOS_FS_RELAYED : 0);
 		write_all(f, stat.file, 2 + (int)round, 1 << 20);
 		expect_all(f, stat.file, 2 + (int)round, 1 << 20, 0);
 	}
@@ -495,7 +505,7 @@ static void test_blk_restarts_unseen(void **state)
 	for (unsigned round = 0; round < 3; round++) {
 		kill_one(&f->blk);
 		start_blk(f);
-		expect_all(f, stat.file, 9, 50000, round & 1 ? FOS_FS_RELAYED : 0);
+		expect_back(f, stat.file, 9, 50000, round & 1 ? FOS_FS_RELAYED : 0);
 	}
 }
 
@@ -513,10 +523,10 @@ static void test_blk_node_restarts(void **state)
 	fos_status status = fos_fs_read(f->ch, f->root, &item, 1, f->memory, 0);
 	assert_true(status == FOS_PEER_LOST || status == FOS_REVOKED || status == FOS_STALE ||
 				status == FOS_OUTCOME_UNKNOWN);
-	assert_true(now() - begin < 2 * SECOND);
+	assert_true(now() - begin < launch_stretch(2 * SECOND));
 	assert_true(cluster_start(&f->cluster, 2));
 	start_blk(f);
-	for (uint64_t end = now() + 3 * SECOND; status != FOS_OK && now() < end;)
+	for (uint64_t end = now() + PATIENCE; status != FOS_OK && now() < end;)
 		status = fos_fs_read(f->ch, f->root, &item, 1, f->memory, 0);
 	assert_int_equal(status, FOS_OK);
 	assert_int_equal(f->bytes[49999], 9);
@@ -599,7 +609,7 @@ static void begin_call_for(struct fixture *f, struct call *call, uint32_t op, un
 static void begin_call(struct fixture *f, struct call *call, uint32_t op, unsigned flags,
 					   const fos_fs_item *item, uint64_t memory_offset)
 {
-	begin_call_for(f, call, op, flags, item, memory_offset, 4 * SECOND);
+	begin_call_for(f, call, op, flags, item, memory_offset, PATIENCE);
 }
 
 static void begin_direct_write(struct fixture *f, struct call *call, const fos_fs_direct *direct,
@@ -610,7 +620,7 @@ static void begin_direct_write(struct fixture *f, struct call *call, const fos_f
 	fos_args_init(&args);
 	fos_args_imm(&args, FOS_CALL, FOS_ARG, &window, sizeof window);
 	fos_args_cap(&args, FOS_CALL, FOS_FS_MEMORY, f->memory);
-	send_call(f, call, direct->write, &args, 8 * SECOND);
+	send_call(f, call, direct->write, &args, PATIENCE);
 }
 
 static void begin_truncate(struct fixture *f, struct call *call, uint64_t file)
@@ -619,14 +629,14 @@ static void begin_truncate(struct fixture *f, struct call *call, uint64_t file)
 	fos_args args;
 	fos_args_init(&args);
 	fos_args_imm(&args, FOS_CALL, FOS_ARG, &header, sizeof header);
-	send_call(f, call, f->root, &args, 8 * SECOND);
+	send_call(f, call, f->root, &args, PATIENCE);
 }
 
 static void begin_close(struct fixture *f, struct call *call, fos_cap close)
 {
 	fos_args args;
 	fos_args_init(&args);
-	send_call(f, call, close, &args, 8 * SECOND);
+	send_call(f, call, close, &args, PATIENCE);
 }
 
 /* Waits until all have ended, at most `limit` ns. */
@@ -656,7 +666,7 @@ static void test_order(void **state)
 		for (unsigned i = 0; i < CALLS; i++)
 			begin_call(f, &calls[i], i & 1 ? FOS_FS_READ : FOS_FS_WRITE,
 					   i / 2 % 2 ? FOS_FS_RELAYED : 0, &item, i * CALL_BYTES);
-		end_calls(f, calls, 4 * SECOND);
+		end_calls(f, calls, PATIENCE);
 		for (unsigned i = 0; i < CALLS; i++)
 			assert_int_equal(calls[i].status, FOS_OK);
 		/* A mediated read may be overtaken at the device by the next write, never by older ones;
@@ -708,14 +718,14 @@ static void test_blk_dies_under_load(void **state)
 			if (i == CALLS / 2 + round * 4)
 				kill_one(&f->blk);
 		}
-		end_calls(f, calls, 2 * SECOND);
+		end_calls(f, calls, launch_stretch(2 * SECOND));
 		unsigned failed = 0;
 		for (unsigned i = 0; i < CALLS; i++)
 			failed += calls[i].status != FOS_OK;
 		assert_true(failed > 0);
 		start_blk(f);
 		for (unsigned i = 0; i < CALLS; i++) {
-			expect_all(f, stats[i].file, 1 + (int)i, CALL_BYTES, i & 1 ? FOS_FS_RELAYED : 0);
+			expect_back(f, stats[i].file, 1 + (int)i, CALL_BYTES, i & 1 ? FOS_FS_RELAYED : 0);
 			if (!(i & 1))
 				expect_extended(f, stats[i].file, calls[i].status == FOS_OK ? 1 + (int)i : 0);
 		}
@@ -737,8 +747,8 @@ static void test_stops_without_blk(void **state)
 	uint64_t begin = now();
 	end_one(f->fs);
 	f->fs = 0;
-	assert_true(now() - begin < 2 * SECOND);
-	end_calls(f, calls, 2 * SECOND);
+	assert_true(now() - begin < launch_stretch(2 * SECOND));
+	end_calls(f, calls, launch_stretch(2 * SECOND));
 	for (unsigned i = 0; i < CALLS; i++)
 		assert_true(calls[i].status != FOS_OK);
 }
@@ -748,7 +758,7 @@ static void expect_exclusive(struct fixture *f)
 {
 	fos_cap blk;
 	fos_blk_volume volume;
-	assert_int_equal(fos_registry_wait(f->ch, "blk", 5 * SECOND, &blk), FOS_OK);
+	assert_int_equal(fos_registry_wait(f->ch, "blk", PATIENCE, &blk), FOS_OK);
 	assert_int_equal(fos_blk_open(f->ch, blk, "fs", FOS_BLK_READ, &volume), FOS_BUSY);
 	assert_int_equal(fos_cap_close(f->ch, blk), FOS_OK);
 }
@@ -814,7 +824,7 @@ static uint64_t stat_of(struct fixture *f, fos_cap service, const char *name)
 
 static void await_stat(struct fixture *f, const char *name, uint64_t value)
 {
-	uint64_t end = now() + 6 * SECOND;
+	uint64_t end = now() + PATIENCE;
 	while (stat_of(f, f->root, name) != value && now() < end)
 		fos_wait(f->ch, SECOND / 100);
 	if (stat_of(f, f->root, name) != value)
@@ -916,7 +926,7 @@ static void test_direct_held(void **state)
 	struct fixture *f = *state;
 	enum { SIZE = 1 << 20 };
 	fos_cap blk;
-	assert_int_equal(fos_registry_wait(f->ch, "blk", 5 * SECOND, &blk), FOS_OK);
+	assert_int_equal(fos_registry_wait(f->ch, "blk", PATIENCE, &blk), FOS_OK);
 	for (unsigned taking = 0; taking < TAKINGS; taking++) {
 		fos_fs_stat stat, other;
 		fos_fs_direct direct;
@@ -926,7 +936,7 @@ static void test_direct_held(void **state)
 		uint64_t less_free = stat_of(f, f->root, "blocks_free");
 		if (taking == REPLACED)
 			assert_int_equal(fos_fs_create(f->ch, f->root, "/g", &other), FOS_OK);
-		open_direct(f, stat.file, taking == LATE ? SECOND / 2 : 0, &direct);
+		open_direct(f, stat.file, taking == LATE ? 2 * SECOND : 0, &direct);
 		hold_device(f, true);
 		memset(f->bytes, 'x', SIZE);
 		begin_direct_write(f, &calls[0], &direct, SIZE);
@@ -942,6 +952,7 @@ static void test_direct_held(void **state)
 			assert_int_equal(fos_fs_rename(f->ch, f->root, "/g", "/f"), FOS_OK);
 		if (taking == UNLINKED || taking == REPLACED || taking == CLOSED)
 			begin_close(f, &calls[1], close);
+		await_stat(f, "direct_ending", 1);
 		/* Far longer than any pause of the service. */
 		for (uint64_t end = now() + 3 * SECOND / 2; now() < end;)
 			fos_wait(f->ch, SECOND / 20);
@@ -951,8 +962,7 @@ static void test_direct_held(void **state)
 		assert_int_equal(stat_of(f, f->root, "blocks_free"), less_free);
 		expect_taken_back(f, &direct);
 		hold_device(f, false);
-		for (uint64_t end = now() + 3 * SECOND;
-			 (!calls[0].ended || !calls[1].ended) && now() < end;)
+		for (uint64_t end = now() + PATIENCE; (!calls[0].ended || !calls[1].ended) && now() < end;)
 			fos_wait(f->ch, SECOND / 20);
 		assert_true(calls[0].ended && calls[1].ended);
 		assert_int_equal(calls[0].status, FOS_OK);
@@ -979,14 +989,16 @@ static void test_mediated_held(void **state)
 	make_file(f, "/f", 'a', CALL_BYTES, &stat);
 	uint64_t less_free = stat_of(f, f->root, "blocks_free");
 	fos_cap blk;
-	assert_int_equal(fos_registry_wait(f->ch, "blk", 5 * SECOND, &blk), FOS_OK);
+	assert_int_equal(fos_registry_wait(f->ch, "blk", PATIENCE, &blk), FOS_OK);
 	hold_device(f, true);
 	fos_fs_item item = {stat.file, 0, CALL_BYTES};
-	begin_call_for(f, &call, FOS_FS_READ, 0, &item, 0, SECOND / 2);
+	begin_call_for(f, &call, FOS_FS_READ, 0, &item, 0, 2 * SECOND);
 	while (stat_of(f, blk, "requests") == 0)
 		fos_wait(f->ch, SECOND / 100);
 	assert_int_equal(fos_fs_unlink(f->ch, f->root, "/f"), FOS_OK);
-	for (uint64_t end = now() + 2 * SECOND; now() < end;)
+	for (uint64_t end = now() + PATIENCE; !call.ended && now() < end;)
+		fos_wait(f->ch, SECOND / 20);
+	for (uint64_t end = now() + 3 * SECOND / 2; now() < end;)
 		fos_wait(f->ch, SECOND / 20);
 	assert_true(call.ended);
 	assert_int_equal(call.status, FOS_TIMED_OUT);
@@ -1010,7 +1022,7 @@ static void test_blk_killed_held(void **state)
 	uint64_t less_free = stat_of(f, f->root, "blocks_free");
 	open_direct(f, stat.file, 0, &direct);
 	fos_cap blk;
-	assert_int_equal(fos_registry_wait(f->ch, "blk", 5 * SECOND, &blk), FOS_OK);
+	assert_int_equal(fos_registry_wait(f->ch, "blk", PATIENCE, &blk), FOS_OK);
 	hold_device(f, true);
 	fos_fs_item item = {stat.file, 0, CALL_BYTES};
 	begin_direct_write(f, &calls[0], &direct, CALL_BYTES);
@@ -1018,7 +1030,7 @@ static void test_blk_killed_held(void **state)
 	while (stat_of(f, blk, "requests") < 2)
 		fos_wait(f->ch, SECOND / 100);
 	kill_one(&f->blk);
-	for (uint64_t end = now() + 2 * SECOND; !(calls[0].ended && calls[1].ended) && now() < end;)
+	for (uint64_t end = now() + PATIENCE; !(calls[0].ended && calls[1].ended) && now() < end;)
 		fos_wait(f->ch, SECOND / 20);
 	assert_true(calls[0].ended && calls[0].status != FOS_OK);
 	assert_true(calls[1].ended && calls[1].status != FOS_OK);
@@ -1045,26 +1057,26 @@ static void test_fs_moves(void **state)
 	make_file(f, "/f", 'a', CALL_BYTES, &stat);
 	open_direct(f, stat.file, 0, &direct);
 	fos_cap blk;
-	assert_int_equal(fos_registry_wait(f->ch, "blk", 5 * SECOND, &blk), FOS_OK);
+	assert_int_equal(fos_registry_wait(f->ch, "blk", PATIENCE, &blk), FOS_OK);
 	hold_device(f, true);
 	memset(f->bytes, 'x', CALL_BYTES);
 	begin_direct_write(f, &call, &direct, CALL_BYTES);
 	while (stat_of(f, blk, "requests") == 0)
 		fos_wait(f->ch, SECOND / 100);
 	kill_one(&f->fs);
+	uint64_t begin = now();
 	pid_t later = fork();
 	if (later == 0) {
 		const struct timespec second = {1, 0};
 		nanosleep(&second, NULL);
 		_exit(unlink(f->hold));
 	}
-	uint64_t begin = now();
 	start_fs_at(f, 3);
-	assert_true(now() - begin > SECOND * 9 / 10);
+	assert_true(now() - begin >= SECOND);
 	int status;
 	assert_int_equal(waitpid(later, &status, 0), later);
 	assert_int_equal(status, 0);
-	for (uint64_t end = now() + 2 * SECOND; !call.ended && now() < end;)
+	for (uint64_t end = now() + PATIENCE; !call.ended && now() < end;)
 		fos_wait(f->ch, SECOND / 20);
 	assert_int_equal(call.status, FOS_OK);
 	expect_all(f, stat.file, 'x', CALL_BYTES, 0);
@@ -1087,7 +1099,7 @@ static pid_t start_user(struct fixture *f, int node, uint64_t file)
 		fos_fs_direct direct;
 		void *bytes;
 		if (fos_attach(&options, &process) != FOS_OK || fos_channel_open(process, &ch) != FOS_OK ||
-			fos_registry_wait(ch, "fs", 5 * SECOND, &root) != FOS_OK ||
+			fos_registry_wait(ch, "fs", PATIENCE, &root) != FOS_OK ||
 			fos_alloc(process, CALL_BYTES, 64, &bytes) != FOS_OK ||
 			fos_memory_create(ch, bytes, CALL_BYTES, FOS_READ | FOS_WRITE, &memory) != FOS_OK ||
 			fos_fs_open_direct(ch, root, file, 0, UINT64_MAX, FOS_FS_DIRECT_WRITE, 0, &direct) !=

@@ -14,8 +14,8 @@
 #include "volume.h"
 
 #define SECOND      UINT64_C(1000000000)
-#define LOOKUP_TIME (SECOND / 2)          /* between looks whether to stop */
-#define BUSY_PAUSE  (200 * SECOND / 1000) /* while another has the volume */
+#define LOOKUP_TIME (SECOND / 2) /* between looks whether to stop */
+#define PAUSE       (SECOND / 5)
 
 enum { LABEL_VERSION = 1 };
 static const char label_magic[8] = "FOSFS\n\r\0";
@@ -100,10 +100,17 @@ static bool stopping(struct volume *volume)
 	return stop || fos_lost(volume->back);
 }
 
-static void pause_a_moment(void)
+/* Before another look at what nobody tells of: a link that is up again, a volume that its holder
+ * has given back. The end of the file system ends it at once. */
+static void pause_a_moment(struct volume *volume)
 {
-	const struct timespec time = {0, (long)BUSY_PAUSE};
-	nanosleep(&time, NULL);
+	const uint64_t end = clock_now() + PAUSE;
+	const struct timespec time = {(time_t)(end / SECOND), (long)(end % SECOND)};
+	pthread_mutex_lock(&volume->mutex);
+	int status = 0;
+	while (!volume->stopping && status != ETIMEDOUT)
+		status = pthread_cond_timedwait(&volume->wake, &volume->mutex, &time);
+	pthread_mutex_unlock(&volume->mutex);
 }
 
 /* The block service's root Request. Waits for it until `end`, or until told to stop. */
@@ -175,7 +182,7 @@ static void open_volume(struct volume *volume, uint64_t end, struct opened *out)
 		/* BUSY: somebody has it exclusively. */
 		while ((status = open_once(volume, out)) == FOS_BUSY && clock_now() < end &&
 			   !stopping(volume))
-			pause_a_moment();
+			pause_a_moment(volume);
 		if (status != FOS_OK)
 			say(out->text, status, "cannot open volume %s: %s", volume->options.name,
 				fos_status_text(status));
@@ -352,7 +359,11 @@ fos_status volume_start(fos_process *process, fos_channel *back,
 		return say(text, FOS_QUOTA, "no memory");
 	*volume = (struct volume){.process = process, .back = back, .options = *options};
 	pthread_mutex_init(&volume->mutex, NULL);
-	pthread_cond_init(&volume->wake, NULL);
+	pthread_condattr_t clock;
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&volume->wake, &clock);
+	pthread_condattr_destroy(&clock);
 	*out = volume;
 	volume->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	fos_status status = volume->fd < 0 ? say(text, FOS_QUOTA, "%s", strerror(errno)) : FOS_OK;
@@ -370,7 +381,7 @@ fos_status volume_start(fos_process *process, fos_channel *back,
 	open_volume(volume, end, &opened);
 	/* Its name can be known here before its node is connected. */
 	while (opened.status == FOS_PEER_LOST && clock_now() < end) {
-		pause_a_moment();
+		pause_a_moment(volume);
 		open_volume(volume, end, &opened);
 	}
 	if (opened.status != FOS_OK)

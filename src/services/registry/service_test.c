@@ -17,8 +17,6 @@
 #include "fractos/registry.h"
 #include "launch.h"
 
-#define SECOND 1000000000ull
-
 struct client {
 	fos_process *process;
 	fos_channel *ch;
@@ -89,11 +87,10 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Looks the name up until it is there, or is not there any more, at most `limit` ns. */
-static fos_status lookup_until(struct client *client, const char *name, fos_status wanted,
-							   uint64_t limit)
+/* Looks the name up until it is there, or is not there any more. */
+static fos_status lookup_until(struct client *client, const char *name, fos_status wanted)
 {
-	uint64_t end = now() + limit;
+	uint64_t end = now() + PATIENCE;
 	fos_status status;
 	do {
 		fos_cap cap = FOS_CAP_NONE;
@@ -131,7 +128,7 @@ static void test_publish_and_look_up(void **state)
 	/* From the other node, and it is what was published. */
 	assert_int_equal(fos_registry_lookup(f->near.ch, "svc", &cap), FOS_OK);
 	assert_int_equal(fos_request_invoke(f->near.ch, cap, NULL, NULL), FOS_OK);
-	for (uint64_t end = now() + 2 * SECOND; f->far.invoked == 0 && now() < end;)
+	for (uint64_t end = now() + PATIENCE; f->far.invoked == 0 && now() < end;)
 		fos_wait(f->far.ch, SECOND / 10);
 	assert_int_equal(f->far.invoked, 1);
 	assert_int_equal(fos_registry_unpublish(f->near.ch, "svc"), FOS_OK); /* the same user */
@@ -163,7 +160,7 @@ static void test_names_and_refusals(void **state)
 	expect_lookup(&f->far, longest, FOS_OK);
 	/* Not even the operation is one; and no lease. */
 	fos_cap registry;
-	assert_int_equal(fos_registry_get(f->near.ch, SECOND, &registry), FOS_OK);
+	assert_int_equal(fos_registry_get(f->near.ch, PATIENCE, &registry), FOS_OK);
 	static const uint32_t ops[] = {0, FOS_REGISTRY_PUBLISH, 99};
 	for (unsigned i = 0; i < sizeof ops / sizeof ops[0]; i++) {
 		uint32_t op = ops[i];
@@ -212,7 +209,7 @@ static void test_publisher_dies(void **state)
 	assert_int_equal(fos_registry_publish(f->near.ch, "near", f->near.request), FOS_OK);
 	fos_detach(f->far.process);
 	f->far.process = NULL;
-	assert_int_equal(lookup_until(&f->near, "far", FOS_NOT_FOUND, 2 * SECOND), FOS_NOT_FOUND);
+	assert_int_equal(lookup_until(&f->near, "far", FOS_NOT_FOUND), FOS_NOT_FOUND);
 	expect_lookup(&f->near, "near", FOS_OK);
 	client_open(&f->far, cluster_socket(&f->cluster, 1));
 	assert_int_equal(fos_registry_publish(f->far.ch, "far", f->far.request), FOS_OK);
@@ -247,7 +244,7 @@ static void *wait_for_name(void *arg)
 {
 	struct patient *patient = arg;
 	fos_cap cap;
-	patient->status = fos_registry_wait(patient->client->ch, patient->name, 10 * SECOND, &cap);
+	patient->status = fos_registry_wait(patient->client->ch, patient->name, PATIENCE, &cap);
 	return NULL;
 }
 
@@ -255,7 +252,7 @@ static void *wait_for_name(void *arg)
 static void expect_waiting(struct fixture *f, uint32_t count)
 {
 	uint32_t waiting = UINT32_MAX;
-	for (uint64_t end = now() + 5 * SECOND; waiting != count && now() < end;) {
+	for (uint64_t end = now() + PATIENCE; waiting != count && now() < end;) {
 		const fos_recorder *recorder = cluster_recorder_now(&f->cluster, 0);
 		for (int i = 0; i < FOS_RECORDER_PROCESSES && recorder->processes[i].serial != 0; i++)
 			if (strcmp(recorder->processes[i].label, "registry") == 0)
@@ -273,7 +270,7 @@ static void test_wait(void **state)
 	fos_cap cap;
 	uint64_t start = now();
 	assert_int_equal(fos_registry_wait(f->near.ch, "late", SECOND / 4, &cap), FOS_TIMED_OUT);
-	assert_in_range(now() - start, SECOND / 4, 2 * SECOND);
+	assert_in_range(now() - start, SECOND / 4, launch_stretch(2 * SECOND));
 	expect_waiting(f, 0);
 	assert_int_equal(pthread_create(&thread, NULL, wait_for_name, &patient), 0);
 	expect_waiting(f, 1);
@@ -281,7 +278,7 @@ static void test_wait(void **state)
 	assert_int_equal(fos_registry_publish(f->far.ch, "late", f->far.request), FOS_OK);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(patient.status, FOS_OK);
-	assert_true(now() - start < 2 * SECOND);
+	assert_true(now() - start < launch_stretch(2 * SECOND));
 	/* What is there is not waited for. */
 	assert_int_equal(fos_registry_wait(f->near.ch, "late", 1, &cap), FOS_TIMED_OUT);
 	assert_int_equal(fos_registry_wait(f->near.ch, "late", SECOND, &cap), FOS_OK);
@@ -314,7 +311,7 @@ static void test_waiting_is_bounded(void **state)
 	enum { COUNT = 40, ALLOWED = 16 };
 	struct answers answers = {0};
 	fos_cap registry, answer;
-	assert_int_equal(fos_registry_get(f->far.ch, SECOND, &registry), FOS_OK);
+	assert_int_equal(fos_registry_get(f->far.ch, PATIENCE, &registry), FOS_OK);
 	assert_int_equal(fos_request_create(f->far.ch, answered, &answers, NULL, &answer), FOS_OK);
 	const fos_registry_args request = {.op = FOS_REGISTRY_WAIT, .name = "svc"};
 	fos_args args;
@@ -322,16 +319,16 @@ static void test_waiting_is_bounded(void **state)
 	fos_args_imm(&args, FOS_CALL, FOS_ARG, &request, sizeof request);
 	fos_args_cap(&args, FOS_CALL, FOS_NEXT, answer);
 	fos_args_on_error(&args, FOS_CALL, answer);
-	const fos_invoke_options options = {.time = 20 * SECOND};
+	const fos_invoke_options options = {.time = PATIENCE};
 	for (unsigned i = 0; i < COUNT; i++)
 		assert_int_equal(
 			fos_request_invoke_async(f->far.ch, registry, &args, &options, waited, NULL), FOS_OK);
-	for (uint64_t end = now() + 2 * SECOND; answers.quota < COUNT - ALLOWED && now() < end;)
+	for (uint64_t end = now() + PATIENCE; answers.quota < COUNT - ALLOWED && now() < end;)
 		fos_wait(f->far.ch, SECOND / 10);
 	assert_int_equal(answers.quota, COUNT - ALLOWED);
 	/* The others are served meanwhile, and those who wait get it. */
 	assert_int_equal(fos_registry_publish(f->near.ch, "svc", f->near.request), FOS_OK);
-	for (uint64_t end = now() + 2 * SECOND; answers.good < ALLOWED && now() < end;)
+	for (uint64_t end = now() + PATIENCE; answers.good < ALLOWED && now() < end;)
 		fos_wait(f->far.ch, SECOND / 10);
 	assert_int_equal(answers.good, ALLOWED);
 	assert_int_equal(answers.other, 0);
@@ -342,7 +339,7 @@ static void test_node_lost(void **state)
 	struct fixture *f = *state;
 	assert_int_equal(fos_registry_publish(f->far.ch, "far", f->far.request), FOS_OK);
 	cluster_end(&f->cluster, 1, SIGKILL);
-	assert_int_equal(lookup_until(&f->near, "far", FOS_NOT_FOUND, 5 * SECOND), FOS_NOT_FOUND);
+	assert_int_equal(lookup_until(&f->near, "far", FOS_NOT_FOUND), FOS_NOT_FOUND);
 	fos_detach(f->far.process);
 	f->far.process = NULL;
 	/* It comes back as another: what was published there before stays gone. */
@@ -380,7 +377,7 @@ static void expect_owner(struct client *asker, const char *name, const struct cl
 {
 	fos_cap cap;
 	fos_cap_information info;
-	assert_int_equal(fos_registry_wait(asker->ch, name, 5 * SECOND, &cap), FOS_OK);
+	assert_int_equal(fos_registry_wait(asker->ch, name, PATIENCE, &cap), FOS_OK);
 	assert_int_equal(fos_cap_info(asker->ch, cap, &info), FOS_OK);
 	assert_int_equal(info.node, fos_node_id(owner->process));
 	assert_int_equal(fos_cap_close(asker->ch, cap), FOS_OK);
@@ -417,7 +414,7 @@ static void test_registry_restarts(void **state)
 	/* The new leases hold: with the publisher its names end. */
 	fos_detach(f->far.process);
 	f->far.process = NULL;
-	assert_int_equal(lookup_until(&f->near, "svc/0", FOS_NOT_FOUND, 2 * SECOND), FOS_NOT_FOUND);
+	assert_int_equal(lookup_until(&f->near, "svc/0", FOS_NOT_FOUND), FOS_NOT_FOUND);
 }
 
 static void test_registry_node_restarts(void **state)
@@ -451,7 +448,7 @@ static void test_waiting_outlives_the_registry(void **state)
 	/* While there is none, waiting ends with its time. */
 	uint64_t start = now();
 	assert_int_equal(fos_registry_wait(f->near.ch, "svc", SECOND / 4, &cap), FOS_TIMED_OUT);
-	assert_in_range(now() - start, SECOND / 4, 2 * SECOND);
+	assert_in_range(now() - start, SECOND / 4, launch_stretch(2 * SECOND));
 	f->registry = start_registry(f);
 	assert_int_equal(fos_registry_publish(f->near.ch, "svc", f->near.request), FOS_OK);
 	assert_int_equal(pthread_join(thread, NULL), 0);
@@ -468,9 +465,9 @@ static void test_channel_closed(void **state)
 	assert_int_equal(fos_registry_publish(second, "second", f->near.request), FOS_OK);
 	assert_int_equal(fos_registry_publish(f->near.ch, "first", f->near.request), FOS_OK);
 	fos_channel_close(second);
-	assert_int_equal(lookup_until(&f->near, "second", FOS_NOT_FOUND, 2 * SECOND), FOS_NOT_FOUND);
+	assert_int_equal(lookup_until(&f->near, "second", FOS_NOT_FOUND), FOS_NOT_FOUND);
 	restart_registry(f);
-	assert_int_equal(lookup_until(&f->near, "first", FOS_NOT_FOUND, 2 * SECOND), FOS_NOT_FOUND);
+	assert_int_equal(lookup_until(&f->near, "first", FOS_NOT_FOUND), FOS_NOT_FOUND);
 	while (fos_wait(f->near.ch, SECOND / 5) > 0)
 		continue;
 	expect_owner(&f->far, "first", &f->near);
