@@ -37,12 +37,14 @@ enum { FOS_BLK_LIST_MAX = 48 };
  * delivered any more, and no I/O of it is under way. TIMED_OUT: that did not end in time; it is
  * taken back all the same. Openers without EXCLUSIVE get BUSY meanwhile.
  * UNLESS_HELD, with EXCLUSIVE: BUSY where another has it EXCLUSIVE. For who lost sight of a volume
- * and must not take it from a successor. */
+ * and must not take it from a successor.
+ * WAIT: instead of BUSY the OPEN waits for the end of who has it, as long as its time lasts. */
 enum fos_blk_open {
 	FOS_BLK_READ = 1,
 	FOS_BLK_WRITE = 2,
 	FOS_BLK_EXCLUSIVE = 4,
-	FOS_BLK_UNLESS_HELD = 8
+	FOS_BLK_UNLESS_HELD = 8,
+	FOS_BLK_WAIT = 16
 };
 enum { FOS_BLK_LIFE = 2 };
 typedef struct fos_blk_args {
@@ -95,6 +97,10 @@ FOS_CHECKED fos_status fos_blk_create(fos_channel *ch, fos_cap blk, const char *
 FOS_CHECKED fos_status fos_blk_delete(fos_channel *ch, fos_cap blk, const char *name);
 FOS_CHECKED fos_status fos_blk_open(fos_channel *ch, fos_cap blk, const char *name, unsigned flags,
 									fos_blk_volume *out);
+/* With FOS_BLK_WAIT, at most `time` ns: TIMED_OUT. An exclusive one may then have the volume all
+ * the same, and gets it by opening again, or gives it back with its channel. */
+FOS_CHECKED fos_status fos_blk_open_wait(fos_channel *ch, fos_cap blk, const char *name,
+										 unsigned flags, uint64_t time, fos_blk_volume *out);
 FOS_CHECKED fos_status fos_blk_list(fos_channel *ch, fos_cap blk,
 									void (*each)(const fos_blk_info *, void *), void *arg);
 FOS_CHECKED fos_status fos_blk_read(fos_channel *ch, const fos_blk_volume *volume, uint64_t offset,

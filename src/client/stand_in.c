@@ -477,6 +477,8 @@ static fos_status child(fos_status status, fos_done done, void *arg)
 	fos_cap cap = FOS_CAP_NONE;
 	if (status == FOS_OK)
 		status = verdict();
+	if (status == FOS_QUOTA) /* not even taken */
+		return status;
 	if (status == FOS_OK && (cap = new_slot()) == FOS_CAP_NONE)
 		status = FOS_QUOTA;
 	if (cap != FOS_CAP_NONE)

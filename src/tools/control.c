@@ -41,6 +41,9 @@ bool control(const struct cluster *cluster, const char *command, char *answer, s
 	ssize_t n = send(fd, command, strlen(command), MSG_NOSIGNAL);
 	if (n > 0)
 		n = recv(fd, answer, answer_size - 1, 0);
+	char end;
+	if (n > 0) /* behind the answer to "down" the supervisor ends, and with it the connection */
+		(void)!recv(fd, &end, 1, 0);
 	close(fd);
 	answer[n > 0 ? n : 0] = 0;
 	if (n > 0 && answer[n - 1] == '\n')

@@ -48,9 +48,10 @@ struct running {
 	char last_end[LAST_END_LEN]; /* why it ended the last time */
 };
 
-struct client { /* of the control socket; waits until its program serves */
-	int fd;
-	int program; /* -1: no wait */
+enum { SILENT = -1, DOWN = -2 };
+struct client {  /* of the control socket */
+	int fd;      /* -1: none */
+	int program; /* whose serving, or end, it waits for; SILENT: it has not said; DOWN: for all */
 };
 
 struct supervisor {
@@ -433,7 +434,7 @@ static bool obey(struct supervisor *s, struct client *client, const char *comman
 	}
 	if (!strcmp(verb, "down")) {
 		s->stopping = true;
-		client->program = -2; /* answered when everything is gone */
+		client->program = DOWN; /* answered when everything is gone */
 		return false;
 	}
 	int i = find_program(s, name);
@@ -474,30 +475,44 @@ static bool obey(struct supervisor *s, struct client *client, const char *comman
 	return false;
 }
 
+/* A free place, else that of one who has said nothing yet; NULL: all wait for an answer. */
+static struct client *client_place(struct supervisor *s)
+{
+	struct client *silent = NULL;
+	for (unsigned c = 0; c < CLIENTS_MAX; c++) {
+		struct client *client = &s->clients[c];
+		if (client->fd < 0)
+			return client;
+		if (client->program == SILENT)
+			silent = client;
+	}
+	if (silent)
+		close(silent->fd);
+	return silent;
+}
+
 static void accept_client(struct supervisor *s)
 {
-	char command[128];
-	struct timeval patience = {.tv_usec = 200000};
 	int fd = accept4(s->control, NULL, NULL, SOCK_CLOEXEC);
-	if (fd < 0)
-		return;
-	/* Whoever connects sends at once; a silent one must not hold us up. */
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-	ssize_t n = recv(fd, command, sizeof command - 1, 0);
-	for (int c = 0; c < CLIENTS_MAX && n > 0; c++) {
-		struct client *client = &s->clients[c];
-		if (client->fd >= 0)
-			continue;
+	struct client *client = fd >= 0 ? client_place(s) : NULL;
+	if (client)
+		*client = (struct client){.fd = fd, .program = SILENT};
+	else if (fd >= 0)
+		close(fd);
+}
+
+/* It says what it wants, or leaves. */
+static void hear_client(struct supervisor *s, struct client *client)
+{
+	char command[128];
+	ssize_t n = recv(client->fd, command, sizeof command - 1, MSG_DONTWAIT);
+	if (n > 0 && client->program == SILENT) {
 		command[n] = 0;
-		client->fd = fd;
-		client->program = -1;
-		if (obey(s, client, command)) {
-			close(fd);
-			client->fd = -1;
-		}
-		return;
+		if (!obey(s, client, command))
+			return;
 	}
-	close(fd);
+	close(client->fd);
+	client->fd = -1;
 }
 
 static int open_control(const struct cluster *cluster)
@@ -527,7 +542,7 @@ static void turn(struct supervisor *s)
 
 	fds[FD_SIGNALS] = (struct pollfd){.fd = s->signals, .events = POLLIN};
 	fds[FD_CONTROL] = (struct pollfd){.fd = s->control, .events = POLLIN};
-	for (unsigned c = 0; c < CLIENTS_MAX; c++) /* all they can still do is leave */
+	for (unsigned c = 0; c < CLIENTS_MAX; c++)
 		fds[FD_CLIENTS + c] = (struct pollfd){.fd = s->clients[c].fd, .events = POLLIN};
 	for (unsigned i = 0; i < s->cluster->program_count; i++) {
 		struct running *r = &s->running[i];
@@ -545,10 +560,8 @@ static void turn(struct supervisor *s)
 	if (poll(fds, FD_PROGRAMS + s->cluster->program_count, timeout) < 0)
 		return;
 	for (unsigned c = 0; c < CLIENTS_MAX; c++)
-		if (fds[FD_CLIENTS + c].revents) {
-			close(s->clients[c].fd);
-			s->clients[c].fd = -1;
-		}
+		if (fds[FD_CLIENTS + c].revents)
+			hear_client(s, &s->clients[c]);
 	for (unsigned i = 0; i < s->cluster->program_count; i++)
 		if (fds[FD_PROGRAMS + i].revents)
 			program_ready(s, i);
@@ -639,6 +652,9 @@ int supervise(struct cluster *cluster, int report)
 	stop_all(&s);
 	cache_close(cache);
 	cluster_remove(cluster);
-	answer_waiting(&s, -2, "ok");
+	/* Who waits for that sees our end too: by then the connection ends. */
+	for (unsigned c = 0; c < CLIENTS_MAX; c++)
+		if (s.clients[c].fd >= 0 && s.clients[c].program == DOWN)
+			dprintf(s.clients[c].fd, "ok\n");
 	return s.why[0] ? 1 : 0;
 }

@@ -85,8 +85,8 @@ static fos_status take_volume(fos_channel *ch, const fos_reply *reply, unsigned 
 	return FOS_OK;
 }
 
-fos_status fos_blk_open(fos_channel *ch, fos_cap blk, const char *name, unsigned flags,
-						fos_blk_volume *out)
+static fos_status open_within(fos_channel *ch, fos_cap blk, const char *name, unsigned flags,
+							  uint64_t time, fos_blk_volume *out)
 {
 	fos_blk_args request = {.op = FOS_BLK_OPEN, .flags = flags};
 	fos_status status = set_name(&request, name);
@@ -103,11 +103,23 @@ fos_status fos_blk_open(fos_channel *ch, fos_cap blk, const char *name, unsigned
 		fos_args_cap(&args, FOS_CALL, FOS_BLK_LIFE, life);
 	}
 	fos_reply reply;
-	status = fos_call(ch, blk, &args, 0, &reply);
+	status = fos_call(ch, blk, &args, time, &reply);
 	if (status == FOS_OK)
 		status = take_volume(ch, &reply, flags, out);
 	fos_reply_release(ch, &reply);
 	return status;
+}
+
+fos_status fos_blk_open(fos_channel *ch, fos_cap blk, const char *name, unsigned flags,
+						fos_blk_volume *out)
+{
+	return open_within(ch, blk, name, flags, 0, out);
+}
+
+fos_status fos_blk_open_wait(fos_channel *ch, fos_cap blk, const char *name, unsigned flags,
+							 uint64_t time, fos_blk_volume *out)
+{
+	return open_within(ch, blk, name, flags | FOS_BLK_WAIT, time, out);
 }
 
 fos_status fos_blk_list(fos_channel *ch, fos_cap blk, void (*each)(const fos_blk_info *, void *),

@@ -56,7 +56,7 @@ static uint32_t arguments(struct choices *choices, uint8_t *out)
 	uint64_t how = choose(choices, 1);
 	if (how & 1) {
 		fos_blk_args args = {.op = (uint32_t)(how / 2 % 8),
-							 .flags = (uint32_t)choose_below(choices, 20),
+							 .flags = (uint32_t)choose_below(choices, 36),
 							 .size = length_of(choices)};
 		const char *name = names[choose_below(choices, BASE_COUNT(names))];
 		args.size = BASE_MIN(args.size, (uint64_t)1 << 18);

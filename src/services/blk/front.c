@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/queue.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <fractos/stats.h>
@@ -77,6 +78,7 @@ struct opening { /* an OPEN; in the list: waits for the end of what was opened b
 	fos_delivery_id delivery;
 	fos_cap next, life;
 	uint32_t flags;
+	uint64_t end; /* of its time, ns of CLOCK_MONOTONIC */
 	struct volume *volume;
 	TAILQ_ENTRY(opening) link;
 };
@@ -174,7 +176,7 @@ static struct set *set_of(struct front *front, const struct handle *handle)
 	return set && set->serial == handle->serial && !set->ending ? set : NULL;
 }
 
-/* The Memory of a read or write; FOS_CAP_NONE, with *handled set: refused. */
+/* The Memory of a read or write; false: refused. */
 static bool take_memory(struct front *front, const fos_delivery *delivery, enum engine_kind kind,
 						fos_delivered_cap *out)
 {
@@ -323,7 +325,8 @@ static void set_end(struct set *set)
 	set_drain(set);
 }
 
-/* The holder died, cannot be seen any more, or there is no monitor for it. */
+/* The holder died, cannot be seen any more, or there is no monitor for it. The set is still that
+ * holder's, and not used again: closing the life, before the set is drained, ends the monitor. */
 static void life_ended(fos_channel *ch, const fos_result *result, void *arg)
 {
 	struct set *set = arg;
@@ -414,21 +417,55 @@ static fos_handled delete (struct front *front, const fos_delivery *delivery, st
 
 /* ------------------------------------------------------------------ OPEN
  *
- *     OPEN --> [earlier holders are taken back, and drained] --> a set --> answered
+ *     OPEN --> [WAIT: the holder's end] --> [earlier holders are taken back, and drained]
+ *          --> a set --> answered
  *
- * What waits is looked at from the start again: others may have opened meanwhile. */
+ * What waits is looked at from the start again: others may have opened meanwhile. Whoever waits for
+ * a holder's end knows himself when his time is over, so nothing is done at that moment: he is
+ * answered, which nobody hears, when the holder ends or the next one opens. */
 
-/* Takes back what was opened earlier and stands in the way. False: refused, and answered. */
-static bool make_way(struct front *front, const struct opening *opening)
+static uint64_t clock_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t end_of(const fos_delivery *delivery)
+{
+	uint64_t now = clock_now();
+	return delivery->time_left < UINT64_MAX - now ? now + delivery->time_left : UINT64_MAX;
+}
+
+static bool is_late(const struct opening *opening)
+{
+	return (opening->flags & FOS_BLK_WAIT) && clock_now() >= opening->end;
+}
+
+/* Whether another has the volume whom this one must not fence. */
+static bool is_held(struct front *front, const struct opening *opening)
+{
+	const struct state *state = opening->volume->user;
+	if (!state->exclusive)
+		return false;
+	if (!(opening->flags & FOS_BLK_EXCLUSIVE))
+		return true;
+	return (opening->flags & FOS_BLK_UNLESS_HELD) &&
+		   !is_holder(front, state->exclusive, opening->life);
+}
+
+static void fail_held(struct front *front, const struct opening *opening)
+{
+	fos_status status = opening->flags & FOS_BLK_WAIT ? FOS_TIMED_OUT : FOS_BUSY;
+	fail_id(front, opening->delivery, status, "volume %s is held exclusively",
+			opening->volume->name);
+}
+
+/* Takes back what was opened earlier and stands in the way. */
+static void make_way(struct front *front, const struct opening *opening)
 {
 	struct state *state = opening->volume->user;
 	bool exclusive = opening->flags & FOS_BLK_EXCLUSIVE;
-	if (state->exclusive && (!exclusive || ((opening->flags & FOS_BLK_UNLESS_HELD) &&
-											!is_holder(front, state->exclusive, opening->life)))) {
-		fail_id(front, opening->delivery, FOS_BUSY, "volume %s is held exclusively",
-				opening->volume->name);
-		return false;
-	}
 	if (exclusive && state->exclusive)
 		set_end(state->exclusive);
 	if (exclusive && state->common)
@@ -436,7 +473,6 @@ static bool make_way(struct front *front, const struct opening *opening)
 	for (unsigned i = 0; state->ending > 0 && i < SETS_MAX; i++)
 		if (front->sets[i].volume == opening->volume && front->sets[i].ending)
 			set_drain(&front->sets[i]);
-	return true;
 }
 
 static fos_status hold(struct set *set, fos_cap life)
@@ -477,8 +513,14 @@ static bool opening_try(struct front *front, const struct opening *opening)
 {
 	struct volume *volume = opening->volume;
 	struct state *state = volume->user;
-	if (!make_way(front, opening))
+	bool late = is_late(opening), held = is_held(front, opening);
+	if (held && !late && (opening->flags & FOS_BLK_WAIT))
+		return false;
+	if (held || late) {
+		fail_held(front, opening);
 		return true;
+	}
+	make_way(front, opening);
 	if (state->ending > 0)
 		return false;
 	bool exclusive = opening->flags & FOS_BLK_EXCLUSIVE;
@@ -497,6 +539,13 @@ static bool opening_try(struct front *front, const struct opening *opening)
 	return true;
 }
 
+static void opening_forget(struct front *front, struct opening *opening)
+{
+	TAILQ_REMOVE(&front->openings, opening, link);
+	front->opening_count--;
+	free(opening);
+}
+
 /* Goes on with what waits for a volume: `status` is how an earlier set's drain ended, NOT_FOUND:
  * the volume has gone, and only its address is looked at. */
 static void openings_advance(struct front *front, const struct volume *volume, fos_status status)
@@ -513,9 +562,20 @@ static void openings_advance(struct front *front, const struct volume *volume, f
 					"volume %s: what its earlier holder began is not over", volume->name);
 		else if (!opening_try(front, at))
 			continue;
-		TAILQ_REMOVE(&front->openings, at, link);
-		front->opening_count--;
-		free(at);
+		opening_forget(front, at);
+	}
+}
+
+/* Gives up those whose time is over while they waited for a holder's end. */
+static void openings_sweep(struct front *front)
+{
+	struct opening *after;
+	for (struct opening *at = TAILQ_FIRST(&front->openings); at; at = after) {
+		after = TAILQ_NEXT(at, link);
+		if (!is_late(at))
+			continue;
+		fail_held(front, at);
+		opening_forget(front, at);
 	}
 }
 
@@ -523,11 +583,11 @@ static fos_handled open_volume(struct front *front, const fos_delivery *delivery
 							   const fos_blk_args *args, struct volume *volume)
 {
 	const uint32_t access = FOS_BLK_READ | FOS_BLK_WRITE;
-	const uint32_t how = FOS_BLK_EXCLUSIVE | FOS_BLK_UNLESS_HELD;
+	const uint32_t how = FOS_BLK_EXCLUSIVE | FOS_BLK_UNLESS_HELD | FOS_BLK_WAIT;
 	const fos_delivered_cap *life = &delivery->caps[FOS_BLK_LIFE];
 	bool exclusive = args->flags & FOS_BLK_EXCLUSIVE;
 	if ((args->flags & ~(access | how)) || !(args->flags & access) ||
-		(args->flags & how) == FOS_BLK_UNLESS_HELD)
+		((args->flags & FOS_BLK_UNLESS_HELD) && !exclusive))
 		return fail(front, delivery, FOS_INVALID, "blk: %#x are no flags for an open", args->flags);
 	if (exclusive && (life->cap == FOS_CAP_NONE || life->kind != FOS_REQUEST))
 		return fail(front, delivery, FOS_INVALID, "blk: an exclusive open needs a life");
@@ -535,7 +595,9 @@ static fos_handled open_volume(struct front *front, const fos_delivery *delivery
 									.next = fos_delivery_cap(delivery, FOS_NEXT),
 									.life = life->cap,
 									.flags = args->flags,
+									.end = end_of(delivery),
 									.volume = volume};
+	openings_sweep(front);
 	if (opening_try(front, &opening))
 		return FOS_FINISH_LATER;
 	struct opening *waiting = front->opening_count < OPENINGS_MAX ? malloc(sizeof *waiting) : NULL;

@@ -401,6 +401,23 @@ static void await_stat(const struct client *client, const char *name, uint64_t v
 
 static const unsigned EXCLUSIVE = FOS_BLK_READ | FOS_BLK_WRITE | FOS_BLK_EXCLUSIVE;
 
+/* Opens without waiting for the answer. */
+static void start_open(struct landing *landing, fos_cap blk, unsigned flags)
+{
+	const fos_blk_args request = {.op = FOS_BLK_OPEN, .flags = flags, .name = "data"};
+	fos_channel *ch = landing->f->client.ch;
+	fos_args args;
+	fos_cap life;
+	assert_int_equal(fos_channel_life(ch, &life), FOS_OK);
+	fos_args_init(&args);
+	fos_args_imm(&args, FOS_CALL, FOS_ARG, &request, sizeof request);
+	fos_args_cap(&args, FOS_CALL, FOS_BLK_LIFE, life);
+	fos_args_cap(&args, FOS_CALL, FOS_NEXT, landing->request);
+	fos_args_on_error(&args, FOS_CALL, landing->request);
+	const fos_invoke_options options = {.time = PATIENCE};
+	assert_int_equal(fos_request_invoke(ch, blk, &args, &options), FOS_OK);
+}
+
 static void test_exclusive(void **state)
 {
 	struct fixture *f = *state;
@@ -422,11 +439,22 @@ static void test_exclusive(void **state)
 	assert_int_equal(
 		fos_blk_open(ch, f->client.blk, "data", FOS_BLK_READ | FOS_BLK_UNLESS_HELD, &second),
 		FOS_INVALID);
+	assert_int_equal(fos_blk_open_wait(ch, f->client.blk, "data", polite, SECOND / 5, &second),
+					 FOS_TIMED_OUT);
+	assert_int_equal(
+		fos_blk_open_wait(ch, f->client.blk, "data", FOS_BLK_READ, SECOND / 5, &second),
+		FOS_TIMED_OUT);
 	assert_int_equal(fos_blk_flush(holder.ch, &first), FOS_OK);
-	/* The holder dies: soon another has it. */
+	/* The holder dies: who waits for that has it. Those whose time is over wait no more. */
+	struct landing landing;
+	landing_init(&landing, f);
+	start_open(&landing, f->client.blk, polite | FOS_BLK_WAIT);
+	await_stat(&f->client, "opening", 1);
+	assert_int_equal(landing.good + landing.failed, 0);
 	fos_detach(holder.process);
-	await_stat(&f->client, "exclusive", 0);
-	await_stat(&f->client, "ending", 0);
+	await(&landing, 1);
+	assert_int_equal(landing.status, FOS_OK);
+	assert_int_equal(stat_of(&f->client, "opening"), 0);
 	assert_int_equal(fos_blk_open(ch, f->client.blk, "data", polite, &second), FOS_OK);
 	assert_int_equal(fos_blk_write(ch, &second, 0, 100, f->memory), FOS_OK);
 	/* A living one loses it to who takes it. */
@@ -544,23 +572,6 @@ static pid_t start_holder(struct fixture *f)
 	return pid;
 }
 
-/* Opens EXCLUSIVE without waiting for the answer. */
-static void start_open(struct landing *landing, fos_cap blk)
-{
-	const fos_blk_args request = {.op = FOS_BLK_OPEN, .flags = EXCLUSIVE, .name = "data"};
-	fos_channel *ch = landing->f->client.ch;
-	fos_args args;
-	fos_cap life;
-	assert_int_equal(fos_channel_life(ch, &life), FOS_OK);
-	fos_args_init(&args);
-	fos_args_imm(&args, FOS_CALL, FOS_ARG, &request, sizeof request);
-	fos_args_cap(&args, FOS_CALL, FOS_BLK_LIFE, life);
-	fos_args_cap(&args, FOS_CALL, FOS_NEXT, landing->request);
-	fos_args_on_error(&args, FOS_CALL, landing->request);
-	const fos_invoke_options options = {.time = PATIENCE};
-	assert_int_equal(fos_request_invoke(ch, blk, &args, &options), FOS_OK);
-}
-
 /* A holder that lives and does not answer is fenced: the next one is answered when nothing of the
  * earlier one is under way, and what that one sends later is refused. */
 static void test_exclusive_stopped(void **state)
@@ -577,7 +588,7 @@ static void test_exclusive_stopped(void **state)
 		fos_wait(ch, SECOND / 100);
 	kill(holder, SIGSTOP);
 	landing_init(&landing, f);
-	start_open(&landing, f->client.blk);
+	start_open(&landing, f->client.blk, EXCLUSIVE);
 	await_stat(&f->client, "opening", 1);
 	fos_wait(ch, SECOND / 5); /* no longer: after 3 s it would not wait any more */
 	assert_int_equal(landing.good + landing.failed, 0);
@@ -599,7 +610,7 @@ static void test_exclusive_stopped(void **state)
 	hold_device(f, true);
 	while (stat_of(&f->client, "requests") == 0)
 		fos_wait(ch, SECOND / 100);
-	start_open(&landing, f->client.blk);
+	start_open(&landing, f->client.blk, EXCLUSIVE);
 	expect(&landing, FOS_TIMED_OUT, "what its earlier holder began is not over");
 	hold_device(f, false);
 	assert_int_equal(fos_blk_open(ch, f->client.blk, "data", EXCLUSIVE, &volume), FOS_OK);

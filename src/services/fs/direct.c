@@ -269,7 +269,7 @@ static struct direct *new_direct(struct service *s, struct op *op, const struct 
 	return d;
 }
 
-/* Asks the block service for the children. The first refusal ends it. */
+/* Asks the block service for the children. What is refused here is refused later by made(). */
 static void lend(struct service *s, struct direct *d, bool write)
 {
 	const fos_blk_volume *volume = volume_get(s->volume);

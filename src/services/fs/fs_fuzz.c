@@ -17,6 +17,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 enum {
 	OPERATIONS = 120,
+	ROUNDS = 20, /* of a second, at the end */
 	VOLUME_BYTES = 4 << 20,
 	READ = 0x20001,
 	WRITE,
@@ -156,6 +157,31 @@ static void print_fault(const char *line, void *arg)
 	fprintf(stderr, "%s\n", line);
 }
 
+/* The clients end, the block service goes and comes back, often enough for all that waited for it:
+ * nothing waits for ever, and nothing is in use. */
+static void end_of_clients(struct service *s)
+{
+	unsigned deliveries, memory;
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		volume.up = i >= ROUNDS / 2 || i % 2 == 1;
+		volume.generation += i < ROUNDS / 2 && volume.up;
+		ops_volume_changed(s);
+		while (stand_in_complete())
+			continue;
+		syncing.done = syncing.asked;
+		ops_synced(s);
+		now += FS_SECOND;
+		ops_tick(s);
+	}
+	while (stand_in_complete())
+		continue;
+	stand_in_count(&deliveries, &memory);
+	BASE_ASSERT(s->op_count == 0 && s->directs.count == 0 && deliveries == 0);
+	BASE_ASSERT(s->limbo.count == 0 && s->claims.files == 0);
+	for (unsigned i = 0; i < BUFFERS; i++)
+		BASE_ASSERT(!s->buffers[i].used);
+}
+
 static void stop(struct service *s)
 {
 	uint64_t files;
@@ -260,6 +286,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		else
 			stand_in_operate(what, &choices, arguments);
 	}
+	end_of_clients(s);
 	stop(s);
 	stand_in_end();
 	free(s);

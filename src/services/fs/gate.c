@@ -45,14 +45,22 @@ static bool came_back(struct generation *generation, const fos_result *result)
 	generation->failed |= result->status != FOS_OK;
 	if (generation->calls > 0)
 		return false;
-	if (generation->gone)
-		forget(generation);
-	else
+	if (!generation->gone)
 		return true;
+	forget(generation);
 	return false;
 }
 
 /* ------------------------------------------------------------------ made */
+
+/* Half of a generation is nobody's. */
+static void take_back(const struct generation *generation)
+{
+	const fos_cap caps[] = {generation->read, generation->write};
+	for (unsigned i = 0; i < 2; i++)
+		if (caps[i] != FOS_CAP_NONE)
+			(void)!fos_cap_revoke_async(generation->service->back, caps[i], NULL, NULL);
+}
 
 static void made(struct generation *generation, const fos_result *result)
 {
@@ -62,6 +70,7 @@ static void made(struct generation *generation, const fos_result *result)
 	s->gate.next = NULL;
 	service_need_tick(s); /* where it failed: the next attempt; else the end of the one before */
 	if (generation->failed) {
+		take_back(generation);
 		forget(generation);
 		return;
 	}

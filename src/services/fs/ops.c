@@ -312,7 +312,8 @@ static bool claims_still_right(struct service *s, const struct op *op)
 	return stat.file == op->header.file;
 }
 
-/* Whether the operation may do without claims: nobody uses its files, and it ends at once. */
+/* Whether the operation has to claim its files: all but those that end at once and change nothing,
+ * where nobody else uses the file. */
 static bool needs_claims(struct service *s, const struct op *op)
 {
 	uint32_t op_code = op->header.op;
@@ -429,7 +430,7 @@ void ops_synced(struct service *s)
 
 /* ------------------------------------------------------------------ on the way */
 
-/* Whether the volume can be used; else the operation waits for it, or has been answered. */
+/* Whether the volume can be used, or is not needed; else the operation waits for it. */
 static bool have_volume(struct service *s, struct op *op)
 {
 	uint32_t op_code = op->header.op;
@@ -550,9 +551,8 @@ void ops_tick(struct service *s)
 			fail_full(s, op);
 		else if (op->state == OP_DIRECT && op->queue && now >= op->space_end)
 			ops_fail(s, op, FOS_BUSY, "what a direct user of the file began is not over");
-		else if (op->state == OP_IO && now >= op->deadline + IO_GRACE) {
+		else if (op->state == OP_IO && now >= op->deadline + IO_GRACE)
 			io_abandon(s, op, FOS_TIMED_OUT, "the block service did not answer in time");
-		}
 	}
 	release_limbo(s);
 	gate_turn(s, !TAILQ_EMPTY(&s->space_queue));

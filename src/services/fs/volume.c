@@ -13,9 +13,9 @@
 
 #include "volume.h"
 
-#define SECOND      UINT64_C(1000000000)
-#define LOOKUP_TIME (SECOND / 2) /* between looks whether to stop */
-#define PAUSE       (SECOND / 5)
+#define SECOND    UINT64_C(1000000000)
+#define LOOK_TIME (SECOND / 2)  /* between looks whether to stop */
+#define LINK_TIME (SECOND / 50) /* between looks whether a link is up */
 
 enum { LABEL_VERSION = 1 };
 static const char label_magic[8] = "FOSFS\n\r\0";
@@ -100,26 +100,13 @@ static bool stopping(struct volume *volume)
 	return stop || fos_lost(volume->back);
 }
 
-/* Before another look at what nobody tells of: a link that is up again, a volume that its holder
- * has given back. The end of the file system ends it at once. */
-static void pause_a_moment(struct volume *volume)
-{
-	const uint64_t end = clock_now() + PAUSE;
-	const struct timespec time = {(time_t)(end / SECOND), (long)(end % SECOND)};
-	pthread_mutex_lock(&volume->mutex);
-	int status = 0;
-	while (!volume->stopping && status != ETIMEDOUT)
-		status = pthread_cond_timedwait(&volume->wake, &volume->mutex, &time);
-	pthread_mutex_unlock(&volume->mutex);
-}
-
 /* The block service's root Request. Waits for it until `end`, or until told to stop. */
 static fos_status look_up(struct volume *volume, uint64_t end, struct opened *out)
 {
 	fos_status status;
 	const char *service = volume->options.service;
 	do {
-		status = fos_registry_wait(volume->channel, service, LOOKUP_TIME, &out->root);
+		status = fos_registry_wait(volume->channel, service, LOOK_TIME, &out->root);
 	} while (status != FOS_OK && status != FOS_DENIED && status != FOS_INVALID &&
 			 clock_now() < end && !stopping(volume));
 	if (status != FOS_OK)
@@ -128,11 +115,22 @@ static fos_status look_up(struct volume *volume, uint64_t end, struct opened *ou
 	return FOS_OK;
 }
 
-static fos_status open_once(struct volume *volume, struct opened *out)
+/* Another may have it by now: his end is waited for, he does not lose it. */
+static fos_status open_again(struct volume *volume, uint64_t end, struct opened *out)
+{
+	const unsigned flags = FOS_BLK_READ | FOS_BLK_WRITE | FOS_BLK_EXCLUSIVE | FOS_BLK_UNLESS_HELD;
+	fos_status status;
+	do {
+		status = fos_blk_open_wait(volume->channel, out->root, volume->options.name, flags,
+								   LOOK_TIME, &out->volume);
+	} while (status == FOS_TIMED_OUT && clock_now() < end && !stopping(volume));
+	return status;
+}
+
+static fos_status open_first(struct volume *volume, struct opened *out)
 {
 	const struct volume_options *options = &volume->options;
-	const unsigned flags = FOS_BLK_READ | FOS_BLK_WRITE | FOS_BLK_EXCLUSIVE |
-						   (volume->id_known ? FOS_BLK_UNLESS_HELD : 0);
+	const unsigned flags = FOS_BLK_READ | FOS_BLK_WRITE | FOS_BLK_EXCLUSIVE;
 	fos_status status =
 		fos_blk_open(volume->channel, out->root, options->name, flags, &out->volume);
 	if (status == FOS_NOT_FOUND && options->create) {
@@ -179,10 +177,7 @@ static void open_volume(struct volume *volume, uint64_t end, struct opened *out)
 	*out = (struct opened){0};
 	fos_status status = look_up(volume, end, out);
 	if (status == FOS_OK) {
-		/* BUSY: somebody has it exclusively. */
-		while ((status = open_once(volume, out)) == FOS_BUSY && clock_now() < end &&
-			   !stopping(volume))
-			pause_a_moment(volume);
+		status = volume->id_known ? open_again(volume, end, out) : open_first(volume, out);
 		if (status != FOS_OK)
 			say(out->text, status, "cannot open volume %s: %s", volume->options.name,
 				fos_status_text(status));
@@ -359,11 +354,7 @@ fos_status volume_start(fos_process *process, fos_channel *back,
 		return say(text, FOS_QUOTA, "no memory");
 	*volume = (struct volume){.process = process, .back = back, .options = *options};
 	pthread_mutex_init(&volume->mutex, NULL);
-	pthread_condattr_t clock;
-	pthread_condattr_init(&clock);
-	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	pthread_cond_init(&volume->wake, &clock);
-	pthread_condattr_destroy(&clock);
+	pthread_cond_init(&volume->wake, NULL);
 	*out = volume;
 	volume->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	fos_status status = volume->fd < 0 ? say(text, FOS_QUOTA, "%s", strerror(errno)) : FOS_OK;
@@ -379,9 +370,9 @@ fos_status volume_start(fos_process *process, fos_channel *back,
 	struct opened opened;
 	const uint64_t end = clock_now() + time;
 	open_volume(volume, end, &opened);
-	/* Its name can be known here before its node is connected. */
+	/* Its name can be known here before its node is connected, of which nobody tells. */
 	while (opened.status == FOS_PEER_LOST && clock_now() < end) {
-		pause_a_moment(volume);
+		fos_wait(volume->channel, LINK_TIME);
 		open_volume(volume, end, &opened);
 	}
 	if (opened.status != FOS_OK)

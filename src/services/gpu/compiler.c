@@ -68,9 +68,8 @@ static void build(const struct gpu_backend *backend, const char *wanted,
 	answer->status = (int32_t)status;
 }
 
-static void die_with_parent(void)
+static void die_with(pid_t parent)
 {
-	pid_t parent = getppid();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(0);
@@ -86,9 +85,9 @@ static void run_build(const struct gpu_backend *backend, const char *wanted,
 	snprintf(answer->why.text, sizeof answer->why.text, "no process for the compiler");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return;
-	pid_t pid = fork();
+	pid_t self = getpid(), pid = fork();
 	if (pid == 0) {
-		die_with_parent();
+		die_with(self);
 		alarm(BUILD_SECONDS);
 		build(backend, wanted, request, source, answer);
 		_exit(write_all(pair[1], answer, sizeof *answer) ? 0 : 1);
@@ -138,9 +137,10 @@ struct compiler *compiler_start(const struct gpu_backend *backend, const char *d
 		free(compiler);
 		return NULL;
 	}
+	pid_t self = getpid();
 	compiler->pid = fork();
 	if (compiler->pid == 0) {
-		die_with_parent();
+		die_with(self);
 		close(pair[0]);
 		dup2(STDERR_FILENO, STDOUT_FILENO); /* "ready" is not for compilers to say */
 		serve(backend, device, pair[1]);

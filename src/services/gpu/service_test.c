@@ -27,7 +27,6 @@ static const char source[] =
 	"{ uint x = 1; for (ulong i = 0; i < rounds; i++) x = x * 1664525u + 1013904223u + (uint)i;\n"
 	"  out[0] = x; }\n";
 enum { WORDS = 1024, BYTES = WORDS * sizeof(int32_t), MEMORY_MIB = 16 };
-/* Nothing here takes so long, however busy the machine. */
 static const uint64_t SPIN_A_SECOND = 700000000; /* rounds: about a second */
 
 struct client {
