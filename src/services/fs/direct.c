@@ -269,7 +269,7 @@ static struct direct *new_direct(struct service *s, struct op *op, const struct 
 	return d;
 }
 
-/* Asks the block service for the children. What is refused here is refused later by made(). */
+/* Asks the block service for the children. `d` is gone behind the last refusal. */
 static void lend(struct service *s, struct direct *d, bool write)
 {
 	const fos_blk_volume *volume = volume_get(s->volume);
@@ -282,8 +282,8 @@ static void lend(struct service *s, struct direct *d, bool write)
 	if (fos_request_refine_revocable_async(s->back, volume->read_window, &args, 0, made_read, d) !=
 		FOS_OK)
 		made(d, &refused, &d->read);
-	else if (write && fos_request_refine_revocable_async(s->back, volume->write_window, &args, 0,
-														 made_write, d) != FOS_OK)
+	if (write && fos_request_refine_revocable_async(s->back, volume->write_window, &args, 0,
+													made_write, d) != FOS_OK)
 		made(d, &refused, &d->write);
 }
 

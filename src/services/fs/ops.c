@@ -554,6 +554,7 @@ void ops_tick(struct service *s)
 		else if (op->state == OP_IO && now >= op->deadline + IO_GRACE)
 			io_abandon(s, op, FOS_TIMED_OUT, "the block service did not answer in time");
 	}
+	after_commits(s); /* for what has come into limbo since the last operation */
 	release_limbo(s);
 	gate_turn(s, !TAILQ_EMPTY(&s->space_queue));
 	direct_tick(s);
