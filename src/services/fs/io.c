@@ -65,23 +65,46 @@ static void buffer_free(struct service *s, struct buffer *buffer)
 		service_enqueue(op, &s->ready);
 }
 
+/* Refused a Memory: it is asked for again at a tick. */
+static void buffer_lacks(struct buffer *buffer)
+{
+	buffer->lacks = true;
+	service_need_tick(buffer->service);
+}
+
 static void buffer_made(fos_channel *ch, const fos_result *result, void *arg)
 {
 	struct buffer *buffer = arg;
-	/* Refused: the buffer is out of use; a Process whose own Memory is refused is at its end. */
-	if (result->status != FOS_OK)
+	if (result->status != FOS_OK) {
+		buffer_lacks(buffer);
 		return;
+	}
 	buffer->memory = result->cap;
 	buffer_free(buffer->service, buffer);
 	ops_settle(buffer->service);
 }
 
+static void buffer_make(struct buffer *buffer)
+{
+	if (fos_memory_create_async(buffer->service->back, buffer->bytes, BUFFER_BYTES,
+								FOS_READ | FOS_WRITE, buffer_made, buffer) != FOS_OK)
+		buffer_lacks(buffer);
+}
+
 static void buffer_revoked(fos_channel *ch, const fos_result *result, void *arg)
 {
-	struct buffer *buffer = arg;
 	if (result->status == FOS_OK)
-		(void)!fos_memory_create_async(ch, buffer->bytes, BUFFER_BYTES, FOS_READ | FOS_WRITE,
-									   buffer_made, buffer);
+		buffer_make(arg);
+}
+
+void io_tick(struct service *s)
+{
+	for (unsigned i = 0; i < BUFFERS; i++) {
+		if (!s->buffers[i].lacks)
+			continue;
+		s->buffers[i].lacks = false;
+		buffer_make(&s->buffers[i]);
+	}
 }
 
 /* Gives a piece's buffer back. If somebody may still use it, what was lent is revoked first. */

@@ -558,6 +558,7 @@ void ops_tick(struct service *s)
 	release_limbo(s);
 	gate_turn(s, !TAILQ_EMPTY(&s->space_queue));
 	direct_tick(s);
+	io_tick(s);
 	if (s->op_count || gate_busy(s) || direct_busy(s))
 		service_need_tick(s);
 	ops_settle(s);

@@ -99,6 +99,7 @@ struct buffer {
 	void *bytes;
 	fos_cap memory;
 	bool used;
+	bool lacks; /* a Memory, which was refused */
 	struct service *service;
 };
 
@@ -162,6 +163,8 @@ void io_read_mediated(struct service *s, struct op *op);
 void io_start(struct service *s, struct op *op);
 void io_flush(struct service *s, struct op *op);
 fos_handled io_answered(fos_channel *ch, const fos_delivery *delivery, void *service);
+/* Asks again for what buffers lack. */
+void io_tick(struct service *s);
 /* Gives up what this operation waits for from the block service. */
 void io_abandon(struct service *s, struct op *op, fos_status status, const char *detail);
 

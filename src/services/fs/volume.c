@@ -222,14 +222,15 @@ static void watch_ended(fos_channel *ch, const fos_result *result, void *arg)
 {
 	static const char *const words[] = {
 		"there is no monitor for it", "another has it now, or it was deleted",
-		"the block service died",     "its node died",
+		"that service died",          "its node died",
 		"its node cannot be reached", ""};
 	struct watch *watch = arg;
 	struct volume *volume = watch->volume;
 	if (result->status == FOS_CANCELLED || watch->generation != volume->generation || !volume->up)
 		return;
 	char why[VOLUME_TEXT_MAX];
-	snprintf(why, sizeof why, "volume %s is lost: %s", volume->options.name, words[result->gone]);
+	snprintf(why, sizeof why, "volume %s of \"%s\" is lost: %s", volume->options.name,
+			 volume->options.service, words[result->gone]);
 	volume_suspect(volume, why);
 }
 
