@@ -452,6 +452,29 @@ static void many_deaths_are_told_in_portions(void **state)
 	world_end(world);
 }
 
+/* The session ends between two portions; the next one is told nothing of it. */
+static void a_session_ends_between_portions(void **state)
+{
+	(void)state;
+	struct world *world = world_new(2, NULL);
+	struct actor owner = actor_new(world, A), maker = actor_new(world, B);
+	uint64_t base = actor_request(owner, 7), request = actor_give(owner, base, maker);
+	for (unsigned i = 0; i < 300; i++)
+		actor_revtree(maker, request);
+	assert_int_equal(actor_revoke(owner, base), FOS_OK);
+	assert_int_equal(core_deadline(world->nodes[A].core), world->now);
+	uint64_t told = world_messages(world, WIRE_MESSAGE_TYPE_CHILD_GONE);
+	/* In the same step the next session begins, which may lie where the old one lay. */
+	struct core_event again = {
+		.type = CORE_SESSION_UP, .node = B + 1, .epoch = world->nodes[B].config.epoch};
+	world_step(&world->nodes[A], &again);
+	assert_true(core_deadline(world->nodes[A].core) > world->now);
+	world_cut(world, A, B);
+	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_CHILD_GONE), told);
+	assert_int_equal(world_objects(world, A), 0);
+	world_end(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -467,6 +490,7 @@ int main(void)
 		cmocka_unit_test(children_are_charged_to_their_maker),
 		cmocka_unit_test(an_unwanted_child_is_taken_back),
 		cmocka_unit_test(many_deaths_are_told_in_portions),
+		cmocka_unit_test(a_session_ends_between_portions),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

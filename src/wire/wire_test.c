@@ -659,6 +659,15 @@ static void lines_read_well(void **state)
 				   "copy_done #1144201745 copy=0x1716151413121110 epoch=0x2726252423222120 "
 				   "status=OUTCOME_UNKNOWN credits[0]=1 credits[1]=2 credits[2]=3 credits[3]=4 "
 				   "credits[4]=5 credits[5]=6");
+	EXPECT_MESSAGE(message_error,
+				   "error #1144201745 epoch=0x1716151413121110 serial=0x2726252423222120 "
+				   "trace=0x3736353433323130 span=0x4746454443424140 time_left=0x5756555453525150 "
+				   "order=0x6766656463626160 index=1936879984 retry=1 exception=1 more=41376 "
+				   "credits[0]=1 credits[1]=2 credits[2]=3 credits[3]=4 credits[4]=5 credits[5]=6 "
+				   "!DEVICE at \"storage/blk\" (node 2, process 5): \"bad\" "
+				   "{#0 call on_error #2 imm[64+5] cap[0]=#2 cap[2]=#1; "
+				   "#1 memory 2/e1/17/81 [256+512) rights 3; "
+				   "#2 request 3/e2/18/82 tracked imm[72+6] cap[1]=#1}");
 	/* What a terminal would obey is a dot. */
 	_Alignas(8) uint8_t copy[sizeof call_fail_bytes];
 	memcpy(copy, call_fail_bytes, sizeof copy);
