@@ -122,7 +122,6 @@ static void refused(struct oracle *o, struct oracle_call *call, fos_status statu
 		oracle_kill(o, call->object, ORACLE_DEAD, ORACLE_BY_REVOKE);
 	} else if (status == FOS_QUOTA && call->was == ORACLE_LIVE && call->object->revokes-- == 1) {
 		call->object->life = ORACLE_LIVE;
-		call->object->killed = 0;
 	}
 	if (status == FOS_QUOTA)
 		call->kills = false;

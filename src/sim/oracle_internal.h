@@ -107,7 +107,7 @@ struct oracle_thing { /* an object, base or child; kept to the end of the world 
 	uint32_t delegates;  /* monitor_delegate that waits */
 	bool unsure;         /* whether it lives will show in the tables */
 	uint32_t left;       /* deliveries of its own that its Process left unfinished */
-	uint64_t killed;     /* time of its own death, or when that became possible; 0: it lives */
+	uint64_t killed;     /* time of its own death, as far as it is known; 0: it lives, or may */
 	uint64_t seen;       /* moment of the last comparison that found it */
 	uint64_t walk;       /* the last walk that met it */
 	uint64_t nodes;      /* tracked: bits of those where it ever was */

@@ -159,11 +159,11 @@ void oracle_dead_afar(struct oracle *o, struct oracle_process *process)
 void oracle_kill(struct oracle *o, struct oracle_thing *thing, enum oracle_life life, unsigned why)
 {
 	thing->why |= why;
-	if (thing->killed == 0)
-		thing->killed = o->now;
 	thing->life = BASE_MAX(thing->life, life);
 	if (thing->life != ORACLE_DEAD)
 		return;
+	if (thing->killed == 0)
+		thing->killed = o->now;
 	if (!list_empty(&thing->of_maker) && thing->maker->node != thing->node)
 		oracle_dead_afar(o, thing->maker);
 	list_remove(&thing->of_node);
