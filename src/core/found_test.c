@@ -36,23 +36,6 @@ static struct arrival expect(struct actor actor, uint64_t handler)
 	return arrival;
 }
 
-static uint64_t tracked_child(struct actor maker, uint64_t of)
-{
-	struct wire_call_cap_revtree fixed = {.cap = of, .tracked = true};
-	struct call call;
-	uint64_t cap = 0;
-	call_init(&call, WIRE_CALL_TYPE_CAP_REVTREE, &fixed, sizeof fixed, false);
-	assert_int_equal(actor_call(maker, &call, &cap), FOS_OK);
-	return cap;
-}
-
-static fos_status invoke_with(struct actor actor, uint64_t request, uint64_t cap, uint64_t time)
-{
-	struct call call = call_invoke(request, 0, time);
-	call_cap(&call, 0, 1, call_slot(&call, cap));
-	return actor_call(actor, &call, NULL);
-}
-
 /* Credits came back on the bulk lane, before the bounce of what they were for on the other. */
 static void bulk_overtakes_a_bounce(void **state)
 {
@@ -95,12 +78,12 @@ static void word_of_arrival_before_a_bounce(void **state)
 	struct world *world = small_world(2, 1, 64);
 	struct actor client = actor_new(world, A), server = actor_new(world, B);
 	uint64_t request = actor_give(server, actor_request(server, 1), client);
-	uint64_t child = tracked_child(server, actor_memory(server, 0, 64, FOS_READ));
+	uint64_t child = actor_tracked(server, actor_memory(server, 0, 64, FOS_READ));
 	uint64_t held = actor_give(server, child, client);
 	assert_int_equal(actor_invoke(client, request), FOS_OK);
 	world_settle(world);
 	struct arrival first = expect(server, 1);
-	assert_int_equal(invoke_with(client, request, held, 0), FOS_OK);
+	assert_int_equal(actor_pass(client, request, held), FOS_OK);
 	world_settle(world);
 	all_sessions_live(world);
 	assert_int_equal(actor_finish(server, first.id), FOS_OK);
@@ -120,13 +103,13 @@ static void retries_that_cannot_leave(void **state)
 				 maker = actor_new(world, C);
 	uint64_t base = actor_request(server, 1);
 	uint64_t request = actor_give(server, base, client);
-	uint64_t child = tracked_child(maker, actor_memory(maker, 0, 64, FOS_READ));
+	uint64_t child = actor_tracked(maker, actor_memory(maker, 0, 64, FOS_READ));
 	uint64_t held = actor_give(maker, child, client);
 	assert_int_equal(actor_invoke(client, request), FOS_OK);
 	world_settle(world);
 	expect(server, 1);
 	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(invoke_with(client, request, held, 0), FOS_OK);
+		assert_int_equal(actor_pass(client, request, held), FOS_OK);
 	world_settle(world);
 	assert_int_equal(actor_usage(client).parked, 3);
 	world_cut(world, A, C);
@@ -264,7 +247,7 @@ static void registry_is_not_tracked(void **state)
 	(void)state;
 	struct world *world = world_new(1, NULL);
 	struct actor actor = actor_new(world, A);
-	uint64_t child = tracked_child(actor, actor_request(actor, 1));
+	uint64_t child = actor_tracked(actor, actor_request(actor, 1));
 	struct wire_call_registry_set set = {.cap = child};
 	struct call call;
 	call_init(&call, WIRE_CALL_TYPE_REGISTRY_SET, &set, sizeof set, false);

@@ -54,21 +54,15 @@ static void set_out(struct race *race)
 	race->lent = actor_give(race->maker, race->child, race->sender);
 	settle_and_see(race);
 	scene->world->hold[C][D][CORE_CONTROL] = true;
-	struct call call = call_invoke(race->inbox, 0, 0);
-	call_cap(&call, 0, 5, call_slot(&call, race->lent));
-	assert_int_equal(actor_call(race->sender, &call, NULL), FOS_OK);
+	assert_int_equal(actor_pass(race->sender, race->inbox, race->lent), FOS_OK);
 	settle_and_see(race);
 }
 
 static uint64_t arrive(struct race *race)
 {
-	struct arrival arrival;
 	race->scene.world->hold[C][D][CORE_CONTROL] = false;
 	settle_and_see(race);
-	assert_true(actor_arrival(race->receiver, &arrival));
-	uint64_t cap = arrival_cap(&arrival, 5);
-	assert_int_equal(actor_keep(race->receiver, cap), FOS_OK);
-	assert_int_equal(actor_finish(race->receiver, arrival.id), FOS_OK);
+	uint64_t cap = actor_take(race->receiver);
 	settle_and_see(race);
 	return cap;
 }
