@@ -8,6 +8,7 @@
 
 #include "bench.h"
 #include "nodes.h"
+#include "rpc.h"
 
 static const struct bench *const benches[] = {
 	&bench_null, &bench_rpc, &bench_rate, &bench_copy, &bench_then, &bench_revoke, &bench_compose};
@@ -20,13 +21,16 @@ enum {
 
 static int usage(FILE *out)
 {
-	fputs("usage: fractos-bench [OPTION...] [NAME...]\n\n"
-		  "  --cluster NAME   the cluster that we run in (`fractos exec --cluster NAME app ...`)\n"
-		  "  --rounds N       (21) of each comparison, 1 to 101\n"
-		  "  --json FILE      append rows to it\n"
-		  "  --no-pin         leave it to the kernel which core a party runs on\n"
-		  "  --list           the benchmarks, and how many nodes each needs\n",
-		  out);
+	fputs(
+		"usage: fractos-bench [OPTION...] [NAME...]\n\n"
+		"  --cluster NAME   the cluster that we run in (`fractos exec --cluster NAME app ...`)\n"
+		"  --rounds N       (21) of each comparison, 1 to 101\n"
+		"  --json FILE      append rows to it\n"
+		"  --no-pin         leave it to the kernel which core a party runs on\n"
+		"  --list           the benchmarks, and how many nodes each needs\n\n"
+		"       fractos-bench serve ROLE NAME     a party: echo, store, stage, holder\n"
+		"       fractos-bench calls NAME COUNT    as many calls of the echo NAME, to be profiled\n",
+		out);
 	return out == stdout ? 0 : 2;
 }
 
@@ -66,6 +70,22 @@ static int serve(int argc, char **argv)
 		fos_detach(process);
 	}
 	return status == 2 ? usage(stderr) : status;
+}
+
+static int calls(int argc, char **argv)
+{
+	fos_process *process = NULL;
+	struct bench_context context = {0};
+	struct rpc rpc;
+	fos_cap echo;
+
+	if (argc != 2)
+		return usage(stderr);
+	bool ok = attach(&context, &process) && party_request(&context, argv[0], &echo) &&
+			  rpc_open(context.channel, echo, &rpc) &&
+			  rpc_run(&rpc, (unsigned)strtoul(argv[1], NULL, 10)) != 0;
+	fos_detach(process);
+	return ok ? 0 : 1;
 }
 
 static bool run_one(const struct bench *bench, struct bench_context *context)
@@ -155,6 +175,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], "serve"))
 		return serve(argc - 2, argv + 2);
+	if (argc > 1 && !strcmp(argv[1], "calls"))
+		return calls(argc - 2, argv + 2);
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'h')
 			return usage(stdout);
