@@ -1,9 +1,7 @@
 /* fractos-sim: many seeds, on as many cores as wanted. See --help. */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -13,209 +11,6 @@
 #include "sim/options.h"
 #include "sim/plants.h"
 #include "sim/sim.h"
-
-/* ------------------------------------------------------------------ options */
-
-static const char *const fault_names[] = {
-#define SIM_NAME(NAME, name, text) #name,
-	SIM_FAULTS(SIM_NAME)
-#undef SIM_NAME
-};
-
-bool options_faults(const char *text, uint32_t *bits)
-{
-	char copy[256], *rest = copy, *word;
-	snprintf(copy, sizeof copy, "%s", text);
-	*bits = 0;
-	while ((word = strsep(&rest, ",")) != NULL) {
-		unsigned i = 0;
-		if (strcmp(word, "all") == 0) {
-			*bits = (1u << SIM_BIT_COUNT) - 1;
-			continue;
-		}
-		if (strcmp(word, "none") == 0 || word[0] == 0)
-			continue;
-		while (i < SIM_BIT_COUNT && strcmp(word, fault_names[i]) != 0)
-			i++;
-		if (i == SIM_BIT_COUNT)
-			return false;
-		*bits |= 1u << i;
-	}
-	return true;
-}
-
-void options_faults_text(uint32_t bits, char *out, size_t size)
-{
-	size_t at = 0;
-	snprintf(out, size, "none");
-	for (unsigned i = 0; i < SIM_BIT_COUNT && at < size; i++) {
-		if (bits >> i & 1)
-			at += (size_t)snprintf(out + at, size - at, "%s%s", at > 0 ? "," : "", fault_names[i]);
-	}
-}
-
-bool options_check(const struct sim_options *options)
-{
-	return options->nodes >= 1 && options->nodes <= NODES_MAX && options->processes >= 1 &&
-		   options->processes * options->nodes <= PLAYERS_MAX;
-}
-
-bool options_plant(const char *name)
-{
-	return plants_choose(name);
-}
-
-const char *options_planted(void)
-{
-	return plants_chosen();
-}
-
-struct settings {
-	struct sim_options options;
-	uint64_t seeds;
-	double minutes;
-	unsigned jobs;
-	bool table, minimise, hash;
-	const char *script, *out;
-};
-
-static void help(void)
-{
-	char faults[256];
-	options_faults_text((1u << SIM_BIT_COUNT) - 1, faults, sizeof faults);
-	printf("fractos-sim: Controllers under virtual time and faults, from seeds\n"
-		   "  --seed S        the first seed (1)\n"
-		   "  --seeds N       so many of them (16; without limit where --minutes is given)\n"
-		   "  --minutes T     stop after that time\n"
-		   "  --nodes N       Controllers (3)\n"
-		   "  --processes M   Processes of each (4)\n"
-		   "  --steps K       what Processes and faults do in one seed (20000)\n"
-		   "  --faults LIST   %s; all, none (all)\n"
-		   "  --jobs J        processes that share the seeds (1)\n"
-		   "  --no-oracle     only the simulator's own checks\n"
-		   "  --verbose       one line an event\n"
-		   "  --hash          print each seed's hash of all that happened\n"
-		   "  --coverage      print which transitions were taken\n"
-		   "  --script FILE   replay a script\n"
-		   "  --out FILE      where a minimised failure goes (sim-SEED.script)\n"
-		   "  --no-minimise\n"
-		   "  --plant NAME    break the core in a known way (builds with plants)\n"
-		   "  --plant-list\n",
-		   faults);
-}
-
-/* 0: go on; else the exit status and one. */
-static int read_options(int argc, char **argv, struct settings *s)
-{
-	enum {
-		SEED = 1,
-		SEEDS,
-		MINUTES,
-		NODES,
-		PROCESSES,
-		STEPS,
-		FAULTS,
-		JOBS,
-		NO_ORACLE,
-		VERBOSE,
-		HASH,
-		COVERAGE,
-		SCRIPT,
-		OUT,
-		NO_MINIMISE,
-		PLANT,
-		PLANT_LIST,
-		HELP
-	};
-	static const struct option table[] = {{"seed", 1, NULL, SEED},
-										  {"seeds", 1, NULL, SEEDS},
-										  {"minutes", 1, NULL, MINUTES},
-										  {"nodes", 1, NULL, NODES},
-										  {"processes", 1, NULL, PROCESSES},
-										  {"steps", 1, NULL, STEPS},
-										  {"faults", 1, NULL, FAULTS},
-										  {"jobs", 1, NULL, JOBS},
-										  {"no-oracle", 0, NULL, NO_ORACLE},
-										  {"verbose", 0, NULL, VERBOSE},
-										  {"hash", 0, NULL, HASH},
-										  {"coverage", 0, NULL, COVERAGE},
-										  {"script", 1, NULL, SCRIPT},
-										  {"out", 1, NULL, OUT},
-										  {"no-minimise", 0, NULL, NO_MINIMISE},
-										  {"plant", 1, NULL, PLANT},
-										  {"plant-list", 0, NULL, PLANT_LIST},
-										  {"help", 0, NULL, HELP},
-										  {NULL, 0, NULL, 0}};
-	for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;) {
-		switch (c) {
-		case SEED:
-			s->options.seed = strtoull(optarg, NULL, 0);
-			break;
-		case SEEDS:
-			s->seeds = strtoull(optarg, NULL, 0);
-			break;
-		case MINUTES:
-			s->minutes = strtod(optarg, NULL);
-			break;
-		case NODES:
-			s->options.nodes = (uint32_t)strtoul(optarg, NULL, 0);
-			break;
-		case PROCESSES:
-			s->options.processes = (uint32_t)strtoul(optarg, NULL, 0);
-			break;
-		case STEPS:
-			s->options.steps = (uint32_t)strtoul(optarg, NULL, 0);
-			break;
-		case JOBS:
-			s->jobs = (unsigned)strtoul(optarg, NULL, 0);
-			break;
-		case NO_ORACLE:
-			s->options.oracle = false;
-			break;
-		case VERBOSE:
-			s->options.verbose = true;
-			break;
-		case HASH:
-			s->hash = true;
-			break;
-		case COVERAGE:
-			s->table = true;
-			break;
-		case SCRIPT:
-			s->script = optarg;
-			break;
-		case OUT:
-			s->out = optarg;
-			break;
-		case NO_MINIMISE:
-			s->minimise = false;
-			break;
-		case FAULTS:
-			if (options_faults(optarg, &s->options.faults))
-				break;
-			fprintf(stderr, "fractos-sim: no such fault in \"%s\"\n", optarg);
-			return 3;
-		case PLANT:
-			if (options_plant(optarg))
-				break;
-			fprintf(stderr, "fractos-sim: no plant \"%s\" in this build\n", optarg);
-			return 3;
-		case PLANT_LIST:
-			plants_print();
-			return 1;
-		case HELP:
-			help();
-			return 1;
-		default:
-			return 3;
-		}
-	}
-	if (optind < argc || !options_check(&s->options) || s->jobs < 1 || s->jobs > 256) {
-		fprintf(stderr, "fractos-sim: see --help\n");
-		return 3;
-	}
-	return 0;
-}
 
 /* ------------------------------------------------------------------ seeds, shared by jobs */
 
@@ -307,7 +102,7 @@ static bool run_jobs(const struct settings *s, struct shared *shared, double end
 		return false;
 	bool good = true;
 	fflush(stdout);
-	pid_t children[256];
+	pid_t children[JOBS_MAX];
 	for (unsigned i = 0; i < s->jobs; i++) {
 		children[i] = fork();
 		if (children[i] == 0) {
@@ -336,6 +131,38 @@ static void minimise(const struct settings *s, const struct shared *shared)
 	script_minimise(&options, &shared->failures[0].result, s->out != NULL ? s->out : path);
 }
 
+static void print_result(const struct settings *s, struct shared *shared, double took)
+{
+	if (s->coverage)
+		cover_print();
+	if (shared->violations > 0 && s->minimise)
+		minimise(s, shared);
+	if (s->options.oracle)
+		print_counts(shared);
+	printf("%" PRIu64 " seeds, %" PRIu64 " events, %.0f events/s, %" PRIu64 " violations\n",
+		   shared->seeds, shared->events, (double)shared->events / took, shared->violations);
+}
+
+static int run(const struct settings *s)
+{
+	struct shared *shared = share(sizeof *shared);
+	if (shared == NULL) {
+		perror("fractos-sim");
+		return 2;
+	}
+	double begin = seconds();
+	double end = s->minutes > 0 ? begin + 60 * s->minutes : 1e300;
+	bool good = true;
+	if (s->jobs == 1)
+		work(s, shared, end);
+	else
+		good = run_jobs(s, shared, end);
+	if (!good)
+		fprintf(stderr, "fractos-sim: a job did not end well\n");
+	print_result(s, shared, seconds() - begin);
+	return shared->violations > 0 || !good;
+}
+
 int main(int argc, char **argv)
 {
 	struct settings s = {.options = {.seed = 1,
@@ -346,35 +173,12 @@ int main(int argc, char **argv)
 									 .oracle = true},
 						 .jobs = 1,
 						 .minimise = true};
-	int stop = read_options(argc, argv, &s);
-	if (stop != 0)
-		return stop - 1;
+	int status;
+	if (!options_read(argc, argv, &s, &status))
+		return status;
 	if (s.script != NULL)
 		return script_run(s.script, s.options.verbose);
 	if (s.seeds == 0)
 		s.seeds = s.minutes > 0 ? UINT64_MAX : 16;
-	struct shared *shared = share(sizeof *shared);
-	if (shared == NULL) {
-		perror("fractos-sim");
-		return 2;
-	}
-	double begin = seconds();
-	double end = s.minutes > 0 ? begin + 60 * s.minutes : 1e300;
-	bool good = true;
-	if (s.jobs == 1)
-		work(&s, shared, end);
-	else
-		good = run_jobs(&s, shared, end);
-	double took = seconds() - begin;
-	if (s.table)
-		cover_print();
-	if (shared->violations > 0 && s.minimise)
-		minimise(&s, shared);
-	if (!good)
-		fprintf(stderr, "fractos-sim: a job did not end well\n");
-	if (s.options.oracle)
-		print_counts(shared);
-	printf("%" PRIu64 " seeds, %" PRIu64 " events, %.0f events/s, %" PRIu64 " violations\n",
-		   shared->seeds, shared->events, (double)shared->events / took, shared->violations);
-	return shared->violations > 0 || !good;
+	return run(&s);
 }

@@ -1,7 +1,8 @@
 /* The simulator's own header: Controllers, Processes and the network between them as data, driven
  * by one clock of virtual nanoseconds. For the files of this folder.
  *
- *     main.c      options, seeds, jobs, the last line
+ *     options.c   the command line
+ *     main.c      seeds, jobs, the last line
  *     run.c       one seed: steps, faults, the end in which everything must converge
  *     world.c     cores, what they put out, arenas, slices, lives of nodes and Processes
  *     network.c   sessions and links: delay, clog, cut, partition
