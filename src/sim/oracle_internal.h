@@ -468,25 +468,34 @@ struct oracle_made *oracle_made_new(struct oracle *o, enum oracle_made_kind kind
 									struct oracle_thing *target, struct oracle_bundle *args,
 									struct oracle_value *on_error, uint64_t trace, uint64_t end);
 void oracle_made_after(struct oracle_made *then, struct oracle_copying *copying);
-void oracle_made_refused(struct oracle *o,
-						 struct oracle_made *made); /* it was not made after all */
+/* It was not made after all. */
+void oracle_made_refused(struct oracle *o, struct oracle_made *made);
 void oracle_failed(struct oracle *o, const struct oracle_open *open, fos_status status);
-/* Bits of what a tracked child, anywhere in it, may be refused with where it is sent from. */
-uint32_t oracle_sending_may(struct oracle *o, uint32_t node, const struct oracle_thing *target,
-							struct oracle_bundle *args, struct oracle_value *on_error);
+void oracle_forget_old(struct oracle *o);
+
+/* ------------------------------------------------------------------ oracle_wait.c */
+
 /* Exceptions in its name that may wait, which take room of its quota. */
 struct oracle_notices {
 	uint32_t count, finishing; /* all; those of deliveries that it failed */
 	uint64_t weight;
 };
 struct oracle_notices oracle_notices(const struct oracle *o, const struct oracle_process *process);
-bool oracle_excused(struct oracle *o, const struct oracle_made *made);
-void oracle_delivered(struct oracle *o, uint32_t node, const struct core_output *out);
-void oracle_forget_old(struct oracle *o);
 /* Before a step: whose time has ended, and whether there was a reason for it to wait so long. */
 void oracle_expire(struct oracle *o);
 /* A delivery is to be open, or was until now: notes whether places were short. */
 void oracle_note_full(struct oracle *o, struct oracle_process *process, uint32_t channel);
+
+/* ------------------------------------------------------------------ oracle_excuse.c */
+
+/* Bits of what a tracked child, anywhere in it, may be refused with where it is sent from. */
+uint32_t oracle_sending_may(struct oracle *o, uint32_t node, const struct oracle_thing *target,
+							struct oracle_bundle *args, struct oracle_value *on_error);
+bool oracle_excused(struct oracle *o, const struct oracle_made *made);
+
+/* ------------------------------------------------------------------ oracle_deliver.c */
+
+void oracle_delivered(struct oracle *o, uint32_t node, const struct core_output *out);
 
 /* ------------------------------------------------------------------ oracle_copy.c */
 
