@@ -10,6 +10,7 @@
 
 #include "core/harness.h"
 #include "core/inspect.h"
+#include "core/limits.h"
 
 enum { A, B, C };
 
@@ -293,7 +294,7 @@ static void a_death_comes_behind_queued_children(void **state)
 	uint32_t before = world_objects(world, A);
 	world->hold[B][A][CORE_CONTROL] = true;
 	struct call call = call_revtree(request, false);
-	uint32_t credits = wire_class_credits(WIRE_CLASS_CLEANUP);
+	uint32_t credits = wire_class_credits(WIRE_CLASS_CLEANUP) - CLEANUP_KEPT;
 	for (uint32_t i = 0; i < credits + 10; i++)
 		call_submit(maker, &call);
 	assert_int_equal(actor_usage(maker).objects, credits + 10 + 1);

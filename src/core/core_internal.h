@@ -385,7 +385,8 @@ struct revoking {
 	uint64_t call; /* the asker's number */
 	struct maker maker;
 	struct core_ref ref;
-	uint64_t end; /* of the time for DRAIN */
+	uint64_t end;   /* of the time for DRAIN */
+	uint64_t round; /* waiting for a credit: its Process's turn */
 	bool drain;
 };
 
@@ -589,6 +590,8 @@ struct session {
 	struct list children; /* struct object that its Processes made here */
 	struct list gone;     /* struct object of them that died: it is to be told */
 	struct list lendings, presences;
+	struct list revokes;         /* struct cleanup: REVOKE without a credit, by rounds */
+	uint64_t round;              /* that a newcomer of them joins */
 	struct list asked_revokings; /* struct revoking that it answers */
 	struct list revokings;       /* struct revoking that it asked for */
 	struct list later;           /* of the core: more to tell than fitted into one step */
@@ -1130,7 +1133,8 @@ void core_session_break(struct core *core, struct session *session, const char *
 void core_session_dirty(struct core *core, struct session *session);
 void core_session_run(struct core *core, struct session *session);
 void core_sessions_resume(struct core *core); /* those that had more to tell */
-/* Sends what the record is about when there is a credit, in the order of these calls. */
+/* Sends what the record is about when there is a credit, in the order of these calls; REVOKE before
+ * all others, one of each Process in turn. */
 void core_session_cleanup(struct core *core, struct session *session, struct cleanup *cleanup,
 						  enum cleanup_kind kind);
 void core_session_beat(struct core *core, struct session *session);

@@ -67,6 +67,7 @@ static struct core_view_session view_session(const struct session *session)
 									 .asks = length_of(&session->asks),
 									 .children = session->child_count};
 	_Static_assert(WIRE_CLASS_COUNT <= BASE_COUNT(view.credits), "a class is not seen");
+	view.queued = length_of(&session->revokes);
 	for (unsigned i = 0; i < WIRE_CLASS_COUNT; i++) {
 		view.credits[i] = session->classes[i].credits;
 		view.unreturned[i] = session->classes[i].unreturned;

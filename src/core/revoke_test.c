@@ -10,6 +10,7 @@
 
 #include "core/harness.h"
 #include "core/inspect.h"
+#include "core/limits.h"
 
 enum { A, B, C };
 static const fos_status waits = FOS_STATUS_COUNT;
@@ -62,6 +63,59 @@ static void statuses_of_a_revocation(void **state)
 	assert_int_equal(actor_take_back(owner, base, false), FOS_REVOKED);
 	assert_int_equal(actor_take_back(owner, base, true), FOS_OK);
 	assert_int_equal(actor_take_back(maker, request, false), FOS_REVOKED);
+	world_end(world);
+}
+
+/* Who makes and watches without end takes no credit that a revocation needs; of many revocations
+ * each Process has one in turn. */
+static void revocations_of_others_and_calls_do_not_delay_it(void **state)
+{
+	(void)state;
+	struct world *world = world_new(2, NULL);
+	struct actor owner = actor_new(world, A), flood[2], me = actor_new(world, B);
+	uint64_t base = actor_request(owner, 7), children[2][LIMIT_REVOKINGS], last[2] = {0, 0};
+	uint64_t requests[2], mine[2], request = actor_give(owner, base, me);
+	for (unsigned i = 0; i < 2; i++) {
+		flood[i] = actor_new(world, B);
+		requests[i] = actor_give(owner, base, flood[i]);
+		for (unsigned k = 0; k < LIMIT_REVOKINGS; k++)
+			children[i][k] = actor_revtree(flood[i], requests[i]);
+		mine[i] = actor_revtree(me, request);
+	}
+	world->hold[A][B][CORE_CONTROL] = true; /* no credit comes back */
+	struct call call = call_revtree(requests[0], false);
+	for (unsigned i = 0; i < 1000; i++)
+		call_submit(flood[0], &call);
+	uint64_t revokes = world_messages(world, WIRE_MESSAGE_TYPE_REVOKE);
+	uint64_t first = submit(me, mine[0], false, 0);
+	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_REVOKE), revokes + 1);
+	for (unsigned k = 0; k < LIMIT_REVOKINGS; k++) {
+		last[0] = submit(flood[0], children[0][k], false, 0);
+		last[1] = submit(flood[1], children[1][k], false, 0);
+	}
+	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_REVOKE), revokes + CLEANUP_KEPT);
+	uint64_t second = submit(me, mine[1], false, 0);
+	world_settle(world);
+	/* One more credit for each answer: of the next three one is mine. */
+	uint64_t children_made = world_messages(world, WIRE_MESSAGE_TYPE_CHILD);
+	for (unsigned i = 0;
+		 world_messages(world, WIRE_MESSAGE_TYPE_REVOKE) < revokes + CLEANUP_KEPT + 3; i++) {
+		assert_true(i < 1000 && world_deliver(world, A, B, CORE_CONTROL));
+	}
+	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_CHILD), children_made);
+	fos_status status;
+	while ((status = call_status(me, second)) == waits) {
+		assert_true(world_deliver(world, A, B, CORE_CONTROL) ||
+					world_deliver(world, B, A, CORE_CONTROL));
+		assert_int_equal(call_status(flood[0], last[0]), waits);
+		assert_int_equal(call_status(flood[1], last[1]), waits);
+	}
+	world->hold[A][B][CORE_CONTROL] = false;
+	world_settle(world);
+	assert_int_equal(call_status(me, first), FOS_OK);
+	assert_int_equal(status, FOS_OK);
+	assert_int_equal(call_status(flood[0], last[0]), FOS_OK);
+	assert_int_equal(call_status(flood[1], last[1]), FOS_OK);
 	world_end(world);
 }
 
@@ -538,6 +592,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(statuses_of_a_revocation),
+		cmocka_unit_test(revocations_of_others_and_calls_do_not_delay_it),
 		cmocka_unit_test(an_owner_out_of_reach_is_unknown_or_stale),
 		cmocka_unit_test(a_drain_waits_for_deliveries_of_all_below),
 		cmocka_unit_test(a_drain_has_a_time),

@@ -216,37 +216,66 @@ static void send_copies(struct core *core, struct session *session)
 	}
 }
 
-static void send_cleanup(struct core *core, struct session *session)
+static void send_cleanup(struct core *core, struct session *session, struct cleanup *cleanup)
+{
+	list_remove(&cleanup->link);
+	switch ((enum cleanup_kind)cleanup->kind) {
+	case CLEANUP_CHILD:
+	case CLEANUP_TAKE_BACK:
+		core_lending_send(core, session, BASE_CONTAINER(cleanup, struct lending, cleanup));
+		break;
+	case CLEANUP_REVOKE:
+		session->round = BASE_CONTAINER(cleanup, struct revoking, cleanup)->round + 1;
+		core_revoking_send(core, session, BASE_CONTAINER(cleanup, struct revoking, cleanup));
+		break;
+	case CLEANUP_PROCESS_GONE:
+		core_presence_send(core, session, BASE_CONTAINER(cleanup, struct presence, cleanup));
+		break;
+	case CLEANUP_WATCH:
+	case CLEANUP_UNWATCH:
+		core_watch_send(core, session, cleanup);
+		break;
+	}
+}
+
+static void send_cleanups(struct core *core, struct session *session)
 {
 	struct session_class *class = &session->classes[WIRE_CLASS_CLEANUP];
 	struct cleanup *cleanup;
 	while (class->credits > 0 &&
-		   (cleanup = LIST_FIRST(&class->queue, struct cleanup, link)) != NULL) {
-		list_remove(&cleanup->link);
-		switch ((enum cleanup_kind)cleanup->kind) {
-		case CLEANUP_CHILD:
-		case CLEANUP_TAKE_BACK:
-			core_lending_send(core, session, BASE_CONTAINER(cleanup, struct lending, cleanup));
-			break;
-		case CLEANUP_REVOKE:
-			core_revoking_send(core, session, BASE_CONTAINER(cleanup, struct revoking, cleanup));
-			break;
-		case CLEANUP_PROCESS_GONE:
-			core_presence_send(core, session, BASE_CONTAINER(cleanup, struct presence, cleanup));
-			break;
-		case CLEANUP_WATCH:
-		case CLEANUP_UNWATCH:
-			core_watch_send(core, session, cleanup);
-			break;
-		}
+		   (cleanup = LIST_FIRST(&session->revokes, struct cleanup, link)) != NULL)
+		send_cleanup(core, session, cleanup);
+	while (class->credits > CLEANUP_KEPT &&
+		   (cleanup = LIST_FIRST(&class->queue, struct cleanup, link)) != NULL)
+		send_cleanup(core, session, cleanup);
+}
+
+/* A Process has one in each round, and rounds follow each other. As many wait as Processes may have
+ * waiting together. It may go before what else its Process asked for: it names what is known to be
+ * there, and a Process's end forgets it. */
+static void queue_revoke(struct session *session, struct revoking *revoking)
+{
+	struct list *before = &session->revokes;
+	revoking->round = session->round;
+	for (struct list *at = session->revokes.next; at != &session->revokes; at = at->next) {
+		struct revoking *other = BASE_CONTAINER(at, struct revoking, cleanup.link);
+		if (other->process == revoking->process)
+			revoking->round = other->round + 1;
 	}
+	while (before->prev != &session->revokes &&
+		   BASE_CONTAINER(before->prev, struct revoking, cleanup.link)->round > revoking->round)
+		before = before->prev;
+	list_insert_before(before, &revoking->cleanup.link);
 }
 
 void core_session_cleanup(struct core *core, struct session *session, struct cleanup *cleanup,
 						  enum cleanup_kind kind)
 {
 	cleanup->kind = (uint8_t)kind;
-	list_push(&session->classes[WIRE_CLASS_CLEANUP].queue, &cleanup->link);
+	if (kind == CLEANUP_REVOKE)
+		queue_revoke(session, BASE_CONTAINER(cleanup, struct revoking, cleanup));
+	else
+		list_push(&session->classes[WIRE_CLASS_CLEANUP].queue, &cleanup->link);
 	core_session_dirty(core, session);
 }
 
@@ -278,7 +307,7 @@ void core_session_run(struct core *core, struct session *session)
 	if (session->ending)
 		return;
 	tell(core, session);
-	send_cleanup(core, session);
+	send_cleanups(core, session);
 	send_invocations(core, session, WIRE_CLASS_ERROR);
 	send_invocations(core, session, WIRE_CLASS_INVOKE);
 	core_tracked_session_run(core, session);
@@ -448,7 +477,7 @@ static void init_lists(struct session *session)
 		&session->children,        &session->gone,      &session->lendings,   &session->presences,
 		&session->asked_revokings, &session->revokings, &session->later,      &session->monitors,
 		&session->watchers,        &session->tracked,   &session->references, &session->holders,
-		&session->transits,        &session->debts};
+		&session->transits,        &session->debts,     &session->revokes};
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		list_init(lists[i]);
 	for (unsigned i = 0; i < WIRE_CLASS_COUNT; i++) {
@@ -544,5 +573,6 @@ void core_session_gone(struct core *core, uint32_t node)
 	list_remove(&session->dirty);
 	list_remove(&session->later);
 	BASE_ASSERT(list_empty(&session->classes[WIRE_CLASS_CLEANUP].queue));
+	BASE_ASSERT(list_empty(&session->revokes));
 	core_free(core, session, sizeof *session);
 }
