@@ -25,6 +25,7 @@ struct sums {
 	uint32_t deliveries;                                   /* open */
 	uint32_t slices;                                       /* each side of this node */
 	uint32_t waiters, parks, incoming, watchers, monitors; /* that hashes know */
+	uint32_t calls, copies, unwatched;                     /* that tables know */
 };
 
 static uint32_t length_of(const struct list *head)
@@ -291,6 +292,7 @@ static const char *check_copies(struct sums *sums, const struct process *process
 		*values += copy->weight;
 	}
 	REQUIRE(process->usage.copies == length_of(&process->copies), "copies are miscounted");
+	sums->copies += process->usage.copies;
 	return NULL;
 }
 
@@ -365,6 +367,11 @@ static const char *check_process(struct sums *sums, const struct process *proces
 		REQUIRE(lending->session != NULL && (lending->value == NULL) == !list_empty(&lending->hash),
 				"a child that nobody knows");
 		values += weight_of(lending->value);
+		sums->calls += lending->asked.number != 0;
+	}
+	EACH (at, &process->spare) {
+		REQUIRE(RECORD(at, revoking, of_asker)->asked.number != 0, "a revocation without a number");
+		sums->calls++;
 	}
 	REQUIRE(process->values == values, "bytes by value are miscounted");
 	EACH (at, &process->objects)
@@ -372,8 +379,10 @@ static const char *check_process(struct sums *sums, const struct process *proces
 	REQUIRE(process->usage.objects == length_of(&process->objects) + length_of(&process->lendings) +
 										  length_of(&process->remains),
 			"objects are miscounted");
-	EACH (at, &process->revokings)
+	EACH (at, &process->revokings) {
 		TRY(check_revoking(sums, RECORD(at, revoking, of_asker)));
+		sums->calls++;
+	}
 	REQUIRE(process->usage.revokings == length_of(&process->revokings),
 			"revocations are miscounted");
 	EACH (at, &process->askings)
@@ -507,6 +516,7 @@ static const char *check_session(struct sums *sums, const struct session *sessio
 		const struct monitor *monitor = RECORD(at, monitor, of_session);
 		REQUIRE(monitor->process != NULL || !list_empty(&monitor->cleanup.link),
 				"a monitor that nobody needs");
+		sums->unwatched += monitor->process == NULL;
 	}
 	EACH (at, &session->children)
 		REQUIRE(RECORD(at, object, of_maker)->session == session, "another's child");
@@ -598,5 +608,8 @@ const char *core_check(const struct core *core)
 				sums.watchers == hashed(&core->watchers) &&
 				sums.monitors == hashed(&core->slots_monitored),
 			"a record that nobody finds");
+	REQUIRE(sums.calls == core->calls.live && sums.copies == core->copies.live &&
+				sums.monitors + sums.unwatched == core->monitors.live,
+			"a number of nothing");
 	return check_timers(core, sums.timers);
 }

@@ -89,6 +89,23 @@ static void records_come_whole_and_in_order(void **state)
 	close_pair(&pair, AREA);
 }
 
+static void records_of_the_largest_size(void **state)
+{
+	struct pair pair;
+	uint32_t size;
+	open_pair(&pair, 2 * RING_RECORD_MAX);
+	for (uint64_t i = 0; i < 5; i++) {
+		assert_non_null(produce(&pair.producer, RING_RECORD_MAX, i));
+		ring_publish(&pair.producer);
+		const struct wire_record *record = ring_peek(&pair.consumer, &size);
+		assert_non_null(record);
+		assert_int_equal(size, RING_RECORD_MAX);
+		assert_int_equal(record->cookie, i);
+		ring_release(&pair.consumer);
+	}
+	close_pair(&pair, 2 * RING_RECORD_MAX);
+}
+
 static void nothing_shows_before_it_is_published(void **state)
 {
 	struct pair pair;
@@ -422,6 +439,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(records_come_whole_and_in_order),
+		cmocka_unit_test(records_of_the_largest_size),
 		cmocka_unit_test(nothing_shows_before_it_is_published),
 		cmocka_unit_test(doorbells_are_rung_once),
 		cmocka_unit_test(two_threads_at_full_speed),
