@@ -391,8 +391,8 @@ struct oracle_value *oracle_named(struct oracle_process *process, const struct o
 								  uint64_t cap);
 /* Whether one message may be too small for it. */
 bool oracle_too_large(const struct oracle_bundle *args, const struct oracle_value *on_error);
-/* The tracked children in a value, or in a bundle, each once: oracle_walk_value(), then _bundle()
- * or none, and oracle_walk_next() until it is NULL. */
+/* The tracked children in values and bundles, each once: what is to be looked at is named, then
+ * oracle_walk_next() gives one after the other, until it is NULL. */
 struct oracle_walk {
 	struct oracle_value *left;
 	uint64_t number;
