@@ -318,7 +318,7 @@ static void process_up(struct oracle *o, uint32_t node, const struct core_event 
 	process->may_set_registry = event->may_set_registry;
 	memcpy(process->principal, &event->principal, sizeof process->principal);
 	struct list *lists[] = {&process->things, &process->onces, &process->calls,
-							&process->open,   &process->made,  &process->remaining};
+							&process->open,   &process->told,  &process->remaining};
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		list_init(lists[i]);
 	list_push(oracle_bucket(o->processes, process_hash(node, event->process)), &process->hash);

@@ -233,7 +233,9 @@ struct oracle_process {
 	/* Invocations from other nodes that wait for a place, which may be kept for them. */
 	uint32_t aimed, channel_aimed[64];
 	uint64_t segments[LIMIT_SEGMENTS];
-	struct list things, onces, calls, open, made;
+	struct list things, onces, calls, open;
+	struct list told; /* struct oracle_made of which exceptions may wait */
+	uint32_t told_count;
 	struct list remaining; /* struct oracle_remain */
 };
 

@@ -105,6 +105,13 @@ void oracle_made_after(struct oracle_made *then, struct oracle_copying *copying)
 	then->way_count = 4;
 }
 
+/* An exception of it may wait. */
+static void note_told(struct oracle_made *made)
+{
+	list_push(&made->source->told, &made->of_source);
+	made->source->told_count++;
+}
+
 void oracle_retire(struct oracle *o, struct oracle_made *made)
 {
 	if (!made->waiting)
@@ -118,13 +125,14 @@ void oracle_retire(struct oracle *o, struct oracle_made *made)
 	made->time = o->now;
 	list_push(&o->old, &made->old);
 	if (!made->delivered && made->on_error != NULL)
-		list_push(&made->source->made, &made->of_source);
+		note_told(made);
 }
 
 static void forget(struct oracle *o, struct oracle_made *made)
 {
 	struct list *links[] = {&made->key, &made->told, &made->of_object, &made->of_source,
 							&made->old};
+	made->source->told_count -= !list_empty(&made->of_source);
 	for (unsigned i = 0; i < BASE_COUNT(links); i++)
 		list_remove(links[i]);
 	if (made->after != NULL)
@@ -170,5 +178,5 @@ void oracle_failed(struct oracle *o, const struct oracle_open *open, fos_status 
 	made->status = (uint8_t)status;
 	made->told_node = process->node;
 	made->told_process = process->serial;
-	list_push(&process->made, &made->of_source);
+	note_told(made);
 }

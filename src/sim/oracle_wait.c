@@ -6,7 +6,7 @@
 struct oracle_notices oracle_notices(const struct oracle *o, const struct oracle_process *process)
 {
 	struct oracle_notices notices = {0};
-	for (const struct list *at = process->made.next; at != &process->made; at = at->next) {
+	for (const struct list *at = process->told.next; at != &process->told; at = at->next) {
 		const struct oracle_made *made = BASE_CONTAINER(at, struct oracle_made, of_source);
 		bool failed = made->kind == ORACLE_FAILED;
 		uint64_t begun = failed ? made->time : BASE_MAX(made->end, made->time);
@@ -37,9 +37,10 @@ static bool is_full(const struct oracle *o, const struct oracle_process *process
 /* One Process's room for finishes is for all of its channels. */
 static bool is_short(const struct oracle *o, const struct oracle_process *process, bool others)
 {
-	return process->deliveries + process->waiting + process->aimed - others +
-			   oracle_notices(o, process).finishing >=
-		   o->config.core.limits.parked;
+	uint32_t parked = o->config.core.limits.parked;
+	uint32_t used = process->deliveries + process->waiting + process->aimed - others;
+	return used + process->told_count >= parked &&
+		   used + oracle_notices(o, process).finishing >= parked;
 }
 
 void oracle_note_full(struct oracle *o, struct oracle_process *process, uint32_t channel)
