@@ -41,7 +41,7 @@ struct bench {
 	bool (*run)(struct bench_context *context);
 };
 extern const struct bench bench_null, bench_rpc, bench_rate, bench_copy, bench_then, bench_compose,
-	bench_revoke;
+	bench_revoke, bench_peers;
 
 uint64_t bench_now(void); /* ns */
 /* One line on stderr. Returns false. */
@@ -102,12 +102,23 @@ void bench_number(const struct bench_context *context, const struct bench_row *r
 
 /* ------------------------------------------------------------------ parties */
 
-/* A process of ours on a node of the cluster: `fractos-bench serve ROLE NAME`. */
+/* A process on a node of the cluster that ends with us. */
 struct party {
-	pid_t pid;
+	pid_t pid;             /* 0: there is none */
+	int in, out;           /* its stdin and stdout, our ends */
 	char said[BENCH_TEXT]; /* what it printed behind "ready" */
 };
-/* Starts one and waits until it is ready. False after saying why. */
+enum { PARTY_WORDS = 24 }; /* of a command line */
+/* Starts a program, without waiting for it. False after saying why. */
+bool party_spawn(const struct bench_context *context, const char *node, const char *const *argv,
+				 struct party *out);
+/* Starts one and waits until it prints a line that begins with "ready". False after saying why. */
+bool party_start_program(const struct bench_context *context, const char *node,
+						 const char *const *argv, struct party *out);
+/* The next line that it prints; one at a time. False: there was none in time. */
+bool party_line(struct party *party, int patience_ms, char *out, size_t size);
+/* `fractos-bench serve ROLE NAME`. Starts one and waits until it is ready. False after saying why.
+ */
 bool party_start(const struct bench_context *context, const char *node, const char *role,
 				 const char *name, struct party *out);
 void party_stop(struct party *party);

@@ -15,11 +15,11 @@
 
 #include <fractos/registry.h>
 
-#include "rpc.h"
+#include "compose.h"
 
-enum { STAGES_MAX = 10, STAGES_MIN = 2, SIZES = 4, STAGE_BYTES = 1 << 20, COUNTED = 8 };
-static const uint32_t sizes[SIZES] = {0, 4096, 65536, STAGE_BYTES};
-static const char *const size_texts[SIZES] = {"0 B", "4 KiB", "64 KiB", "1 MiB"};
+enum { STAGES_MIN = 2, STAGE_BYTES = 1 << 20, COUNTED = 8 };
+const uint32_t compose_sizes[COMPOSE_SIZES] = {0, 4096, 65536, STAGE_BYTES};
+const char *const compose_size_texts[COMPOSE_SIZES] = {"0 B", "4 KiB", "64 KiB", "1 MiB"};
 
 /* Results of a stage asked for work of a size. */
 enum {
@@ -33,7 +33,7 @@ enum {
 struct work {
 	fos_cap request, memory;
 };
-static struct work works[SIZES];
+static struct work works[COMPOSE_SIZES];
 static void *stage_bytes;
 
 static void on_copied(fos_channel *channel, const fos_result *result, void *arg)
@@ -75,7 +75,7 @@ static fos_handled on_ask(fos_channel *channel, const fos_delivery *delivery, vo
 
 	fos_args_init(&args);
 	fos_status status = FOS_INVALID;
-	if (which && *which < SIZES) {
+	if (which && *which < COMPOSE_SIZES) {
 		fos_args_cap(&args, FOS_CALL, WORK, works[*which].request);
 		fos_args_cap(&args, FOS_CALL, MEMORY, works[*which].memory);
 		status = fos_continue(channel, delivery->id, fos_delivery_cap(delivery, FOS_NEXT), &args,
@@ -94,8 +94,9 @@ static bool offer(fos_channel *channel, const char *name)
 	if (!bench_ok(fos_alloc(fos_channel_process(channel), STAGE_BYTES, 4096, &stage_bytes),
 				  "arena"))
 		return false;
-	for (unsigned i = 0; i < SIZES; i++)
-		if (!bench_ok(fos_memory_create(channel, stage_bytes, sizes[i] ? sizes[i] : 1,
+	for (unsigned i = 0; i < COMPOSE_SIZES; i++)
+		if (!bench_ok(fos_memory_create(channel, stage_bytes,
+										compose_sizes[i] ? compose_sizes[i] : 1,
 										FOS_READ | FOS_WRITE, &works[i].memory),
 					  "Memory") ||
 			!bench_ok(fos_request_create(channel, on_work, &works[i], NULL, &works[i].request),
@@ -109,17 +110,6 @@ static bool offer(fos_channel *channel, const char *name)
 const struct role role_stage = {"stage", offer};
 
 /* ------------------------------------------------------------------ the app */
-
-struct compose {
-	const struct bench_context *context;
-	struct party parties[STAGES_MAX];
-	fos_cap asks[STAGES_MAX], work[STAGES_MAX], memory[STAGES_MAX];
-	struct rpc rpc;   /* its reply is where everything ends */
-	fos_cap from, to; /* our own Memories of the size */
-	uint32_t size;
-	unsigned depth;
-	fos_cap chain, star[STAGES_MAX], fast[STAGES_MAX]; /* warm ones */
-};
 
 enum way { STAR, FAST_STAR, CHAIN, WAYS };
 static const char *const way_names[WAYS] = {"star", "fast-star", "chain"};
@@ -232,6 +222,12 @@ static uint64_t run_way(void *arg, unsigned count)
 	return bench_now() - begin;
 }
 
+uint64_t compose_run_chain(void *compose, unsigned count)
+{
+	struct run run = {compose, CHAIN, false};
+	return run_way(&run, count);
+}
+
 /* ------------------------------------------------------------------ putting it together */
 
 static bool refine(const struct compose *c, unsigned i, fos_cap next, fos_cap to, fos_cap *out)
@@ -251,11 +247,12 @@ static bool close_cap(const struct compose *c, fos_cap *cap)
 	return ok;
 }
 
-static bool build(struct compose *c)
+bool compose_build(struct compose *c, unsigned depth)
 {
 	bool ok = true;
 	fos_cap next = c->rpc.reply;
-	for (unsigned i = c->depth; i-- > 0 && ok;) {
+	c->depth = depth;
+	for (unsigned i = depth; i-- > 0 && ok;) {
 		fos_cap link;
 		ok = refine(c, i, next, onward(c, i), &link);
 		if (i + 1 < c->depth)
@@ -268,7 +265,7 @@ static bool build(struct compose *c)
 	return ok;
 }
 
-static bool unbuild(struct compose *c)
+bool compose_unbuild(struct compose *c)
 {
 	bool ok = close_cap(c, &c->chain);
 	for (unsigned i = 0; i < c->depth; i++)
@@ -387,8 +384,7 @@ static bool run_depth(struct compose *c, unsigned depth, const char *size)
 	struct bench_side sides[SIDES];
 	struct bench_samples samples[SIDES];
 
-	c->depth = depth;
-	if (!build(c) || !report_messages(c, runs, size))
+	if (!compose_build(c, depth) || !report_messages(c, runs, size))
 		return false;
 	for (unsigned i = 0; i < SIDES; i++)
 		sides[i] = (struct bench_side){.name = names[i], .run = run_way, .arg = &runs[i]};
@@ -400,7 +396,7 @@ static bool run_depth(struct compose *c, unsigned depth, const char *size)
 	report(c, sides, samples, SIDES, size);
 	report_bound(c, &samples[0], &samples[2], "warm", size);
 	report_bound(c, &samples[3], &samples[4], "anew", size);
-	return unbuild(c);
+	return compose_unbuild(c);
 }
 
 /* ------------------------------------------------------------------ all */
@@ -427,43 +423,57 @@ static bool ask_stage(struct compose *c, unsigned i, uint32_t which)
 	return bench_ok(status, "stage");
 }
 
-static bool own_memories(struct compose *c, uint8_t *bytes)
+bool compose_resize(struct compose *c, unsigned which)
 {
-	const uint32_t size = c->size ? c->size : 1;
-	return close_cap(c, &c->from) && close_cap(c, &c->to) &&
-		   bench_ok(fos_memory_create(c->context->channel, bytes, size, FOS_READ, &c->from),
-					"Memory") &&
-		   bench_ok(
-			   fos_memory_create(c->context->channel, bytes + STAGE_BYTES, size, FOS_WRITE, &c->to),
-			   "Memory");
+	const uint32_t size = compose_sizes[which] ? compose_sizes[which] : 1;
+	fos_channel *channel = c->context->channel;
+
+	c->size = compose_sizes[which];
+	bool ok = close_cap(c, &c->from) && close_cap(c, &c->to) &&
+			  bench_ok(fos_memory_create(channel, c->bytes, size, FOS_READ, &c->from), "Memory") &&
+			  bench_ok(fos_memory_create(channel, c->bytes + STAGE_BYTES, size, FOS_WRITE, &c->to),
+					   "Memory");
+	for (unsigned i = 0; i < c->stages && ok; i++)
+		ok = ask_stage(c, i, which);
+	return ok;
+}
+
+bool compose_open(const struct bench_context *context, unsigned stages, struct compose *out)
+{
+	void *bytes = NULL;
+
+	*out = (struct compose){.context = context, .stages = stages};
+	bool ok = rpc_open(context->channel, FOS_CAP_NONE, &out->rpc) &&
+			  bench_ok(fos_alloc(fos_channel_process(context->channel), (size_t)2 * STAGE_BYTES,
+								 4096, &bytes),
+					   "arena");
+	out->bytes = bytes;
+	for (unsigned i = 0; i < stages && ok; i++) {
+		char name[32];
+		snprintf(name, sizeof name, "stage%u", i + 1);
+		ok = party_start(context, context->nodes[i + 1].name, "stage", name, &out->parties[i]) &&
+			 party_request(context, name, &out->asks[i]);
+	}
+	return ok;
+}
+
+void compose_close(struct compose *c)
+{
+	for (unsigned i = 0; i < c->stages; i++)
+		party_stop(&c->parties[i]);
 }
 
 static bool run(struct bench_context *context)
 {
 	static struct compose c;
-	void *bytes = NULL;
-	bool ok =
-		rpc_open(context->channel, FOS_CAP_NONE, &c.rpc) &&
-		bench_ok(fos_alloc(fos_channel_process(context->channel), 2 * STAGE_BYTES, 4096, &bytes),
-				 "arena");
+	bool ok = compose_open(context, STAGES_MAX, &c);
 
-	c.context = context;
-	for (unsigned i = 0; i < STAGES_MAX && ok; i++) {
-		char name[32];
-		snprintf(name, sizeof name, "stage%u", i + 1);
-		ok = party_start(context, context->nodes[i + 1].name, "stage", name, &c.parties[i]) &&
-			 party_request(context, name, &c.asks[i]);
-	}
-	for (uint32_t s = 0; s < SIZES && ok; s++) {
-		c.size = sizes[s];
-		ok = own_memories(&c, bytes);
-		for (unsigned i = 0; i < STAGES_MAX && ok; i++)
-			ok = ask_stage(&c, i, s);
+	for (unsigned s = 0; s < COMPOSE_SIZES && ok; s++) {
+		ok = compose_resize(&c, s);
 		for (unsigned depth = STAGES_MIN; depth <= STAGES_MAX && ok; depth++)
-			ok = run_depth(&c, depth, size_texts[s]);
+			ok = run_depth(&c, depth, compose_size_texts[s]);
 	}
-	for (unsigned i = 0; i < STAGES_MAX; i++)
-		party_stop(&c.parties[i]);
+	compose_close(&c);
 	return ok;
 }
 

@@ -20,64 +20,85 @@ enum { READY_MS = 20000 };
 /* ------------------------------------------------------------------ this side */
 
 static _Noreturn void become(const struct bench_context *context, const char *node,
-							 const char *role, const char *name, int out, pid_t parent)
+							 const char *const *argv, int in, int out, pid_t parent)
 {
+	const char *all[PARTY_WORDS + 6] = {"fractos", "exec", "--cluster", context->cluster, node};
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent)
 		_exit(1);
+	dup2(in, STDIN_FILENO);
 	dup2(out, STDOUT_FILENO);
-	execl(context->fractos, "fractos", "exec", "--cluster", context->cluster, node, context->self,
-		  "serve", role, name, (char *)NULL);
+	for (unsigned i = 0; i < PARTY_WORDS && argv[i]; i++)
+		all[5 + i] = argv[i];
+	execv(context->fractos, (char *const *)(uintptr_t)all);
 	bench_fails("cannot run %s: %s", context->fractos, strerror(errno));
 	_exit(127);
 }
 
-/* Reads "ready ...\n". */
-static bool await_ready(int in, char *said, size_t size)
+bool party_spawn(const struct bench_context *context, const char *node, const char *const *argv,
+				 struct party *out)
 {
-	char line[BENCH_TEXT + 8] = "";
-	size_t used = 0;
+	int in[2], said[2];
+	pid_t self = getpid();
+
+	*out = (struct party){.in = -1, .out = -1};
+	if (pipe2(in, O_CLOEXEC) != 0)
+		return bench_fails("no pipe: %s", strerror(errno));
+	if (pipe2(said, O_CLOEXEC) != 0) {
+		close(in[0]);
+		close(in[1]);
+		return bench_fails("no pipe: %s", strerror(errno));
+	}
+	fflush(NULL);
+	pid_t child = fork();
+	if (child == 0)
+		become(context, node, argv, in[0], said[1], self);
+	close(in[0]);
+	close(said[1]);
+	*out = (struct party){.pid = child > 0 ? child : 0, .in = in[1], .out = said[0]};
+	if (child > 0)
+		return true;
+	party_stop(out);
+	return bench_fails("cannot fork: %s", strerror(errno));
+}
+
+/* Byte by byte, so that what follows the line stays in the pipe: these lines are few. */
+bool party_line(struct party *party, int patience_ms, char *out, size_t size)
+{
 	const uint64_t begin = bench_now();
 
-	while (!strchr(line, '\n') && used + 1 < sizeof line) {
-		struct pollfd fd = {.fd = in, .events = POLLIN};
-		int64_t left = READY_MS - (int64_t)((bench_now() - begin) / 1000000);
-		if (left <= 0 || poll(&fd, 1, (int)left) <= 0)
+	for (size_t used = 0; used + 1 < size; used++) {
+		struct pollfd fd = {.fd = party->out, .events = POLLIN};
+		int64_t left = patience_ms - (int64_t)((bench_now() - begin) / 1000000);
+		if (left <= 0 || poll(&fd, 1, (int)left) <= 0 || read(party->out, out + used, 1) != 1)
 			return false;
-		ssize_t n = read(in, line + used, sizeof line - 1 - used);
-		if (n <= 0)
-			return false;
-		used += (size_t)n;
-		line[used] = 0;
+		if (out[used] == '\n') {
+			out[used] = 0;
+			return true;
+		}
 	}
-	line[strcspn(line, "\n")] = 0;
-	if (strncmp(line, "ready", 5) != 0)
+	return false;
+}
+
+bool party_start_program(const struct bench_context *context, const char *node,
+						 const char *const *argv, struct party *out)
+{
+	char line[BENCH_TEXT + 8];
+	if (!party_spawn(context, node, argv, out))
 		return false;
-	snprintf(said, size, "%s", line + 5 + (line[5] == ' '));
-	return true;
+	if (party_line(out, READY_MS, line, sizeof line) && !strncmp(line, "ready", 5)) {
+		snprintf(out->said, sizeof out->said, "%s", line + 5 + (line[5] == ' '));
+		return true;
+	}
+	party_stop(out);
+	return bench_fails("%s %s on node %s did not start", argv[0], argv[1] ? argv[1] : "", node);
 }
 
 bool party_start(const struct bench_context *context, const char *node, const char *role,
 				 const char *name, struct party *out)
 {
-	int pipes[2];
-	pid_t self = getpid();
-
-	out->pid = 0;
-	if (pipe2(pipes, O_CLOEXEC) != 0)
-		return bench_fails("no pipe: %s", strerror(errno));
-	fflush(NULL);
-	pid_t child = fork();
-	if (child == 0)
-		become(context, node, role, name, pipes[1], self);
-	close(pipes[1]);
-	out->pid = child > 0 ? child : 0;
-	bool ready = child > 0 && await_ready(pipes[0], out->said, sizeof out->said);
-	close(pipes[0]);
-	if (ready)
-		return true;
-	party_stop(out);
-	return bench_fails("the party \"%s\" on node %s did not start", name, node);
+	const char *const argv[] = {context->self, "serve", role, name, NULL};
+	return party_start_program(context, node, argv, out);
 }
 
 void party_stop(struct party *party)
@@ -87,6 +108,8 @@ void party_stop(struct party *party)
 	kill(party->pid, SIGTERM);
 	kill(party->pid, SIGCONT);
 	waitpid(party->pid, NULL, 0);
+	close(party->in);
+	close(party->out);
 	party->pid = 0;
 }
 
