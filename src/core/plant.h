@@ -30,6 +30,9 @@
 	X(bounce_order, "G12", "park.c", "bounced invocations are retried in the wrong order")         \
 	X(once_lost, "G12", "once.c", "the deadline of a ONCE Request passes without a word")          \
 	X(once_twice, "G12", "once.c", "a ONCE Request is not consumed by its delivery")               \
+	X(exception_lost, "G12", "invoke.c", "nobody is told of an invocation that failed")            \
+	X(refusal_untold, "G12", "invoke.c", "nobody is told of an invocation that the owner refused") \
+	X(failure_untold, "G12", "delivery.c", "nobody is told that a provider failed")                \
 	X(monitor_twice, "G13", "watch.c", "a monitor fires twice")                                    \
 	X(monitor_never, "G13", "watch.c", "a death fires no monitor")                                 \
 	X(release_early, "G13 G18", "tracked.c", "RELEASE is sent before HOLD is confirmed")           \

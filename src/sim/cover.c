@@ -58,6 +58,11 @@ void cover_core(const struct core *core)
 		cover.transitions[i] += transitions[i];
 }
 
+uint64_t cover_refusals(void)
+{
+	return cover.transitions[COVER_memory_refused];
+}
+
 size_t cover_size(void)
 {
 	return sizeof cover / sizeof(uint64_t);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "sim/options.h"
 #include "sim/plants.h"
@@ -66,7 +67,7 @@ const char *options_planted(void)
 
 /* ------------------------------------------------------------------ the command line */
 
-enum how { NUMBER64, NUMBER32, REAL, TEXT, YES, NO, FAULTS, PLANT, PLANT_LIST, HELP };
+enum how { SEED, NUMBER64, NUMBER32, REAL, TEXT, YES, NO, FAULTS, PLANT, PLANT_LIST, HELP };
 
 #define AT(field) offsetof(struct settings, field)
 static const struct option_row {
@@ -75,7 +76,8 @@ static const struct option_row {
 	enum how how;
 	size_t at;
 } rows[] = {
-	{"seed", "S", "the first seed (1)", NUMBER64, AT(options.seed)},
+	{"seed", "S", "the first seed (1); random: one of the machine's, which is printed", SEED,
+	 AT(options.seed)},
 	{"seeds", "N", "so many of them (16; without limit where --minutes is given)", NUMBER64,
 	 AT(seeds)},
 	{"minutes", "T", "stop after that time", REAL, AT(minutes)},
@@ -109,6 +111,22 @@ static void help(void)
 	}
 }
 
+/* A random one leaves room for many after it, and is short enough to be copied. */
+static bool read_seed(const char *text, uint64_t *seed)
+{
+	if (strcmp(text, "random") != 0) {
+		*seed = strtoull(text, NULL, 0);
+		return true;
+	}
+	if (getrandom(seed, sizeof *seed, 0) != sizeof *seed) {
+		perror("fractos-sim: no random seed");
+		return false;
+	}
+	*seed >>= 16;
+	printf("seed %llu\n", (unsigned long long)*seed);
+	return true;
+}
+
 /* False: nothing is to be run; see options_read(). */
 static bool take(const struct option_row *row, const char *text, struct settings *settings,
 				 int *status)
@@ -116,6 +134,8 @@ static bool take(const struct option_row *row, const char *text, struct settings
 	char *at = (char *)settings + row->at;
 	*status = 2;
 	switch (row->how) {
+	case SEED:
+		return read_seed(text, (uint64_t *)(void *)at);
 	case NUMBER64:
 		*(uint64_t *)(void *)at = strtoull(text, NULL, 0);
 		return true;

@@ -10,8 +10,6 @@
  * Blocks by powers of two out of large chunks; all goes with the oracle. */
 
 enum { CHUNK = 1 << 20, SMALLEST = 5 };
-/* More than a core takes at once. */
-enum { POOL_STEP = 512 << 10 };
 
 static unsigned class_of(size_t size)
 {
@@ -139,13 +137,28 @@ bool oracle_trouble(const struct oracle *o, uint32_t a, uint32_t b, uint64_t mom
 	return !there->up || !back->up || there->changed >= moment || back->changed >= moment;
 }
 
-/* What a core took it keeps, so once it was near its bound it stays so. */
-bool oracle_pressed(const struct oracle *o, uint32_t node)
+/* What the core counts by itself is a fact: 0, where it is down. */
+static uint64_t refusals_of(const struct oracle *o, uint32_t node)
 {
-	if (o->nodes[node].no_memory || !o->nodes[node].up)
-		return true;
 	const struct core *core = o->config.core_of(o->config.context, node);
-	return core != NULL && core_inspect_memory(core) < POOL_STEP;
+	return core != NULL ? core_inspect_refusals(core) : 0;
+}
+
+bool oracle_refused(const struct oracle *o, uint32_t node, uint64_t moment)
+{
+	const struct oracle_node *at = &o->nodes[node];
+	return at->no_memory || (at->refused != 0 && at->refused >= moment) ||
+		   (o->event != NULL && node == o->node && refusals_of(o, node) > at->refusals);
+}
+
+static void see_refusals(struct oracle *o, uint32_t number)
+{
+	struct oracle_node *node = &o->nodes[number];
+	uint64_t refusals = refusals_of(o, number);
+	if (refusals > node->refusals)
+		node->refused = o->moment;
+	o->counts.refusals += refusals - node->refusals;
+	node->refusals = refusals;
 }
 
 static void begin(struct oracle *o, uint64_t *since)
@@ -174,6 +187,7 @@ static void boot(struct oracle *o, uint64_t now, uint32_t number, uint64_t epoch
 		cease(o, &node->disturbed, now);
 	node->up = true;
 	node->no_memory = false;
+	node->refusals = 0;
 	node->epoch = epoch;
 }
 
@@ -248,8 +262,9 @@ static void session_ended_by_core(struct oracle *o, uint32_t a, uint32_t b, cons
 	o->counts.sessions_ended++;
 	bool fault = o->disturbances > 0 || recent(o, o->calm) || recent(o, o->nodes[a].disturbed) ||
 				 recent(o, o->nodes[b].disturbed) || recent(o, o->disturbed[a][b]) ||
-				 recent(o, o->disturbed[b][a]) || oracle_pressed(o, a) || oracle_pressed(o, b) ||
-				 !o->sessions[b][a].up || o->sessions[b][a].epoch != o->nodes[a].epoch;
+				 recent(o, o->disturbed[b][a]) || oracle_refused(o, a, o->moment) ||
+				 oracle_refused(o, b, o->sessions[a][b].changed) || !o->sessions[b][a].up ||
+				 o->sessions[b][a].epoch != o->nodes[a].epoch;
 	if (!fault)
 		oracle_violate(o, "ended its session with node %u without a fault: %s", b,
 					   reason != NULL ? reason : "no reason");
@@ -447,19 +462,13 @@ static void process_event(struct oracle *o, uint32_t node, const struct core_eve
 
 /* ------------------------------------------------------------------ limits */
 
-static bool fits_now(const struct oracle *o, const struct oracle_process *process, uint32_t slots,
-					 uint64_t weight)
+bool oracle_fits(const struct oracle *o, const struct oracle_process *process, uint32_t slots,
+				 uint64_t weight)
 {
 	const struct core_limits *limits = &o->config.core.limits;
 	uint64_t kept = process->once_living;
 	return process->slots + kept * ONCE_SLOTS + slots <= limits->slots &&
 		   process->weight + kept * ONCE_BYTES + weight <= limits->values_bytes;
-}
-
-bool oracle_fits(const struct oracle *o, const struct oracle_process *process, uint32_t slots,
-				 uint64_t weight)
-{
-	return fits_now(o, process, slots, weight) && !oracle_pressed(o, process->node);
 }
 
 /* ------------------------------------------------------------------ the step */
@@ -521,7 +530,8 @@ static void process_ended_by_core(struct oracle *o, uint32_t node, uint32_t seri
 	struct oracle_process *process = oracle_process_find(o, node, serial);
 	if (process == NULL)
 		return;
-	if (!o->must_end_process && !oracle_pressed(o, node) && o->event->type != CORE_PROCESS_UP)
+	if (!o->must_end_process && !oracle_refused(o, node, o->moment) &&
+		o->event->type != CORE_PROCESS_UP)
 		oracle_violate(o, "ends %s, which did nothing wrong", oracle_name(process));
 	o->must_end_process = false;
 	process->ending = true;
@@ -563,5 +573,6 @@ void oracle_step_end(struct oracle *o, uint32_t node)
 	settle_gone(o);
 	oracle_forget_old(o);
 	oracle_copies_forget(o, node);
+	see_refusals(o, node);
 	o->event = NULL;
 }

@@ -90,10 +90,17 @@ struct oracle_counts {
 	uint64_t calls, completions, deliveries, exceptions, monitors, slices, sessions_ended;
 	uint64_t statuses[FOS_STATUS_COUNT]; /* of completions */
 	uint64_t exceptions_of[FOS_STATUS_COUNT];
-	uint64_t lost;      /* invocations that a fault may explain, never delivered nor told */
+	/* Invocations that were never delivered, by what is known of them. */
+	uint64_t told;    /* an exception told of it, or of one that is the same */
+	uint64_t dead;    /* what it names died */
+	uint64_t expired; /* there was no room for it while its time lasted */
+	uint64_t refused; /* a quota of a Process was used up, or a core's memory */
+	uint64_t tracked; /* a tracked child in it was lost with a session */
+	uint64_t lost; /* behind a fault: a link, a Controller or the Process that sent it was lost */
 	uint64_t explained; /* completions with OUTCOME_UNKNOWN, PEER_LOST, STALE, CONTROLLER_LOST */
 	uint64_t limits;    /* completions with QUOTA, BUSY */
 	uint64_t maybes;    /* effects for which more than one outcome was possible */
+	uint64_t refusals;  /* of memory, by cores */
 };
 const struct oracle_counts *oracle_counts(const struct oracle *oracle);
 

@@ -96,10 +96,18 @@ static void learn_child(struct oracle *o, struct oracle_call *call,
 	call->value = oracle_value_of_child(o, call->named, child);
 }
 
+/* Its owner may have made it and be asked to take it back, for there was no memory for its slot. */
+static void child_refused(struct oracle *o, struct oracle_call *call, fos_status status)
+{
+	if (status == FOS_QUOTA && call->object != NULL && call->object->node != call->process->node)
+		oracle_dead_afar(o, call->process);
+}
+
 const struct oracle_kind oracle_request_refine = {
 	.submit = request_refine,
 	.now = child_now,
 	.learn = learn_child,
+	.refused = child_refused,
 	.gives_slot = true,
 };
 
@@ -107,5 +115,6 @@ const struct oracle_kind oracle_cap_revtree = {
 	.submit = cap_revtree,
 	.now = child_now,
 	.learn = learn_child,
+	.refused = child_refused,
 	.gives_slot = true,
 };

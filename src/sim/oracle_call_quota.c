@@ -76,7 +76,8 @@ bool oracle_quota_explained(struct oracle *o, const struct oracle_call *call)
 					  (call->named != NULL ? call->named->weight : 0);
 	/* What waits in its name is charged too. */
 	weight += oracle_notices(o, process).weight;
-	if (oracle_pressed(o, process->node) || call->too_large || !oracle_fits(o, process, 1, weight))
+	if (oracle_refused(o, process->node, call->moment) || call->too_large ||
+		!oracle_fits(o, process, 1, weight))
 		return true;
 	switch (call->type) {
 	case WIRE_CALL_TYPE_MEMORY_CREATE:
@@ -89,7 +90,7 @@ bool oracle_quota_explained(struct oracle *o, const struct oracle_call *call)
 	case WIRE_CALL_TYPE_CAP_REVTREE:
 	case WIRE_CALL_TYPE_REQUEST_REFINE:
 		return call->object != NULL && (charged_objects(o, process) >= limits->objects ||
-										oracle_pressed(o, call->object->node) ||
+										oracle_refused(o, call->object->node, call->moment) ||
 										(call->object->node != process->node &&
 										 most_children(o, process->node, call->object->node)));
 	case WIRE_CALL_TYPE_REQUEST_INVOKE:
@@ -98,7 +99,7 @@ bool oracle_quota_explained(struct oracle *o, const struct oracle_call *call)
 			return true;
 		if (call->made == NULL)
 			return false;
-		return oracle_pressed(o, call->made->target->node) ||
+		return oracle_refused(o, call->made->target->node, call->moment) ||
 			   (call->made->target->node == process->node &&
 				(call->made->target->process->tight_moment == o->moment ||
 				 !oracle_fits(o, call->made->target->process, FOS_CAPS_MAX, call->weight)));
@@ -112,7 +113,8 @@ bool oracle_quota_explained(struct oracle *o, const struct oracle_call *call)
 		return process->revokings >= limits->revokings;
 	case WIRE_CALL_TYPE_MONITOR_RECEIVE:
 	case WIRE_CALL_TYPE_MONITOR_DELEGATE:
-		return process->monitors >= limits->monitors;
+		return process->monitors >= limits->monitors ||
+			   (call->object != NULL && oracle_refused(o, call->object->node, call->moment));
 	default:
 		return false;
 	}

@@ -297,7 +297,8 @@ uint32_t oracle_copy_may(struct oracle *o, const struct oracle_copying *copying)
 		oracle_trouble(o, asker, dst, copying->moment) ||
 		oracle_trouble(o, src, dst, copying->moment) || !copying->asker->alive)
 		may |= ORACLE_MAY(PEER_LOST) | ORACLE_MAY(OUTCOME_UNKNOWN) | ORACLE_MAY(STALE);
-	if (oracle_pressed(o, asker) || oracle_pressed(o, src) || oracle_pressed(o, dst))
+	if (oracle_refused(o, asker, copying->moment) || oracle_refused(o, src, copying->moment) ||
+		oracle_refused(o, dst, copying->moment))
 		may |= ORACLE_MAY(QUOTA);
 	const struct oracle_value *values[] = {copying->src, copying->dst, copying->next,
 										   copying->on_error};

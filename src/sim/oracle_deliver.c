@@ -98,7 +98,7 @@ static void check_order(struct oracle *o, struct oracle_made *made)
 						   oracle_name(made->source), (unsigned long long)older->trace);
 			return;
 		}
-		o->counts.lost++;
+		oracle_count_undelivered(o, older);
 		oracle_retire(o, older);
 	}
 }

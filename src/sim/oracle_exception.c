@@ -150,7 +150,8 @@ static bool end_once(struct oracle *o, const struct oracle_arrival *arrival)
 		struct oracle_thing *thing = BASE_CONTAINER(at, struct oracle_thing, once);
 		if (!oracle_arrival_is_for(arrival, thing))
 			continue;
-		bool fits = !thing->large && oracle_fits(o, process, FOS_CAPS_MAX, ONCE_BYTES);
+		bool fits = !thing->large && oracle_fits(o, process, FOS_CAPS_MAX, ONCE_BYTES) &&
+					!oracle_refused(o, process->node, o->moment);
 		if (timed_out ? thing->deadline > o->now : !thing->aimed || fits)
 			continue;
 		oracle_consume(o, thing);

@@ -21,7 +21,8 @@ bool oracle_limited(const struct oracle *o, const struct oracle_made *made)
 	const struct oracle_process *provider = made->target->process;
 	return provider->tight_moment >= made->moment || provider->tight_moment >= o->moment ||
 		   !oracle_fits(o, provider, FOS_CAPS_MAX, made->weight) ||
-		   oracle_pressed(o, made->source_node) || oracle_pressed(o, made->target->node) ||
+		   oracle_refused(o, made->source_node, made->moment) ||
+		   oracle_refused(o, made->target->node, made->moment) ||
 		   made->source->tight_moment >= made->moment;
 }
 

@@ -145,7 +145,7 @@ struct oracle_made {       /* an invocation that was made and may be delivered o
 	struct oracle_thing *target;
 	struct oracle_bundle *args;
 	struct oracle_value *on_error;
-	uint64_t trace, end, moment, time, weight;
+	uint64_t trace, end, moment, time, begun, weight; /* begun: when it was made */
 	uint32_t source_node, channel;
 	uint32_t
 		way[4]; /* nodes: its source's, of a copy the source's and the destination's, the owner */
@@ -293,6 +293,8 @@ struct oracle_node {
 	uint64_t disturbed; /* last time at which it was paused or down */
 	uint64_t gone;      /* moment at which any of its sessions ended last */
 	uint64_t over;      /* moment of its last crash */
+	uint64_t refusals;  /* how often its core has refused memory so far */
+	uint64_t refused;   /* moment of the last time */
 	struct list things, copies;
 	uint32_t tracked; /* children that it owns and that were ever tracked */
 };
@@ -349,7 +351,8 @@ static inline struct list *oracle_bucket(struct list *table, uint64_t hash)
 struct oracle_process *oracle_process_find(struct oracle *o, uint32_t node, uint32_t serial);
 /* Whether a session between the two was not up on either side at some moment since. */
 bool oracle_trouble(const struct oracle *o, uint32_t a, uint32_t b, uint64_t moment);
-bool oracle_pressed(const struct oracle *o, uint32_t node);
+/* Whether its core refused memory at some moment since. */
+bool oracle_refused(const struct oracle *o, uint32_t node, uint64_t moment);
 bool oracle_fits(const struct oracle *o, const struct oracle_process *process, uint32_t slots,
 				 uint64_t weight);
 const char *oracle_name(const struct oracle_process *process); /* static text */
@@ -494,6 +497,14 @@ void oracle_note_full(struct oracle *o, struct oracle_process *process, uint32_t
 uint32_t oracle_sending_may(struct oracle *o, uint32_t node, const struct oracle_thing *target,
 							struct oracle_bundle *args, struct oracle_value *on_error);
 bool oracle_excused(struct oracle *o, const struct oracle_made *made);
+
+/* ------------------------------------------------------------------ oracle_told.c */
+
+/* Whether it had to be told of, and was. */
+void oracle_check_told(struct oracle *o, const struct oracle_made *made);
+void oracle_check_all_told(struct oracle *o);
+/* It will not come any more. */
+void oracle_count_undelivered(struct oracle *o, const struct oracle_made *made);
 
 /* ------------------------------------------------------------------ oracle_deliver.c */
 

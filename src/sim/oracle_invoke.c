@@ -54,6 +54,7 @@ struct oracle_made *oracle_made_new(struct oracle *o, enum oracle_made_kind kind
 								 .end = end,
 								 .moment = o->moment,
 								 .time = o->now,
+								 .begun = o->now,
 								 .source = source,
 								 .source_node = source->node,
 								 .way = {source->node, target->node},
@@ -162,6 +163,7 @@ void oracle_forget_old(struct oracle *o)
 		struct oracle_made *made = BASE_CONTAINER(o->old.next, struct oracle_made, old);
 		if (BASE_MAX(made->time, o->calm) + horizon > o->now)
 			return;
+		oracle_check_told(o, made);
 		forget(o, made);
 	}
 }

@@ -3,6 +3,7 @@
  *     oracle_invoke.c     their records: made, waiting, told of, forgotten
  *     oracle_wait.c       what one waits for, and whether it had to
  *     oracle_excuse.c     what explains that nothing more is heard of one
+ *     oracle_told.c       what must be told
  *     oracle_deliver.c    a delivery: which invocation it is, and whether it may be
  *     oracle_exception.c  an exception: of which invocation it tells, and whether it is so */
 #ifndef FRACTOS_SIM_ORACLE_INVOKE_H

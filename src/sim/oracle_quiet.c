@@ -59,7 +59,7 @@ static void check_onces(struct oracle *o, const struct oracle_process *process)
 {
 	for (const struct list *at = process->onces.next; at != &process->onces; at = at->next) {
 		const struct oracle_thing *thing = BASE_CONTAINER(at, struct oracle_thing, once);
-		if (thing->deadline < o->now && !oracle_pressed(o, process->node))
+		if (thing->deadline < o->now)
 			oracle_violate(o, "a ONCE Request of %s, handler %llu, got no end",
 						   oracle_name(process), (unsigned long long)thing->handler);
 	}
@@ -73,7 +73,7 @@ static void check_made(struct oracle *o)
 			if (!oracle_excused(o, made))
 				oracle_violate(o, "an invocation of %s, trace %llu, was lost without a fault",
 							   oracle_name(made->source), (unsigned long long)made->trace);
-			o->counts.lost += made->kind == ORACLE_PLAIN;
+			oracle_count_undelivered(o, made);
 		}
 	}
 }
@@ -107,6 +107,7 @@ void oracle_quiet(struct oracle *o, uint64_t now)
 		check_onces(o, process);
 	}
 	check_made(o);
+	oracle_check_all_told(o);
 	for (uint32_t node = 0; node < ORACLE_NODES; node++)
 		check_copies(o, node);
 }

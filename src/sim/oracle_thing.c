@@ -244,12 +244,14 @@ uint32_t oracle_use(const struct oracle *o, uint32_t node, const struct oracle_t
  *
  * A holder's Controller that had no session with the owner while it held a child has lost it: its
  * slots are closed, and stay so when it comes again while anything of it is left there. Of what is
- * dead it may know that, and keep the slots. */
+ * dead it may know that, and keep the slots. So has one that the owner had no memory to register.
+ */
 
 bool oracle_lost(const struct oracle *o, uint32_t node, const struct oracle_thing *thing)
 {
 	return thing->tracked && thing->node != node &&
 		   (oracle_trouble(o, node, thing->node, thing->moment) ||
+			oracle_refused(o, thing->node, thing->moment) ||
 			o->sessions[node][thing->node].epoch != thing->epoch);
 }
 

@@ -999,6 +999,24 @@ void program_record(struct world *world, struct process *process, uint32_t chann
 	}
 }
 
+/* ------------------------------------------------------------------ lies */
+
+void program_lie(struct world *world, struct process *process)
+{
+	_Alignas(8) uint8_t bytes[64] = {0};
+	struct wire_record *head = (void *)bytes;
+	head->size = sizeof bytes;
+	head->type = (uint16_t)(64 + sim_draw(world, 64)); /* no call has it */
+	SIM_SAY(world, "%u.%u leaves a malformed record", process->node->number, process->serial);
+	world_step(process->node, &(struct core_event){.type = CORE_CALL,
+												   .process = process->serial,
+												   .bytes = bytes,
+												   .size = sizeof bytes});
+	if (process->alive)
+		sim_violation(world, "node %u goes on with Process %u after a malformed record",
+					  process->node->number, process->serial);
+}
+
 /* ------------------------------------------------------------------ the end */
 
 bool program_finish(struct world *world, struct process *process)

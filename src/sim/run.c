@@ -105,8 +105,22 @@ static void partition(struct world *world)
 static void death(struct world *world)
 {
 	struct process *process = world->players[sim_draw(world, world->player_count)].process;
-	if (process != NULL && process->node->paused_until == 0)
+	if (process == NULL || process->node->paused_until != 0)
+		return;
+	if (sim_draw(world, 4) == 0)
+		program_lie(world, process);
+	else
 		world_kill(world, process, 1 + sim_draw(world, 2 * MILLI));
+}
+
+/* Nothing, little, some, or all again. */
+static void memory_changes(struct world *world, struct node *node)
+{
+	static const uint64_t most[] = {1, 64 << 10, 512 << 10};
+	uint64_t kind = sim_draw(world, BASE_COUNT(most) + 1);
+	if (node->up)
+		world_memory(world, node,
+					 kind == BASE_COUNT(most) ? UINT64_MAX : sim_draw(world, most[kind]));
 }
 
 static void fault(struct world *world)
@@ -149,10 +163,12 @@ static void fault(struct world *world)
 			world_channel_turn(world, process, (uint32_t)sim_draw(world, CHANNELS));
 		break;
 	}
+	case SIM_BIT_MEMORY:
+		memory_changes(world, node);
+		break;
 	case SIM_BIT_DELAY: /* these are in force all the time */
 	case SIM_BIT_SLICES:
 	case SIM_BIT_QUEUES:
-	case SIM_BIT_MEMORY:
 	case SIM_BIT_COUNT:
 		break;
 	}
@@ -187,6 +203,8 @@ static void heal(struct world *world)
 	world->calm = true;
 	for (uint32_t i = 0; i < world->node_count; i++) {
 		world_resume(world, &world->nodes[i]);
+		if (world->nodes[i].up)
+			world_memory(world, &world->nodes[i], UINT64_MAX);
 		for (uint32_t j = 0; j < world->node_count; j++) {
 			if (world->blocked[i][j] != 0)
 				world_happen(world, world->now, HAPPEN_UNBLOCK, i, j, 0, NULL);

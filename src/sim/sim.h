@@ -39,18 +39,18 @@ enum {
 };
 
 /* Kinds of faults, as --faults names them. */
-#define SIM_FAULTS(X)                                                                   \
-	X(DELAY, delay, "messages take longer, in another order between links")             \
-	X(CUT, cut, "a link is lost; each side sees it at its own time")                    \
-	X(CLOG, clog, "one direction stops for a while, then goes on")                      \
-	X(PARTITION, partition, "nodes do not hear each other, one way or both, then heal") \
-	X(CRASH, crash, "a Controller dies and comes back with another epoch")              \
-	X(PAUSE, pause, "a Controller stops for longer than the failure timeout")           \
-	X(DEATH, death, "a Process dies; its devices are free later")                       \
-	X(CHANNEL, channel, "a channel is closed, another opened")                          \
-	X(SLICES, slices, "slices are answered late and in any order")                      \
-	X(QUEUES, queues, "small inboxes and quotas: parks, bounces, refusals")             \
-	X(MEMORY, memory, "a Controller with little memory")
+#define SIM_FAULTS(X)                                                                    \
+	X(DELAY, delay, "messages take longer, in another order between links")              \
+	X(CUT, cut, "a link is lost; each side sees it at its own time")                     \
+	X(CLOG, clog, "one direction stops for a while, then goes on")                       \
+	X(PARTITION, partition, "nodes do not hear each other, one way or both, then heal")  \
+	X(CRASH, crash, "a Controller dies and comes back with another epoch")               \
+	X(PAUSE, pause, "a Controller stops for longer than the failure timeout")            \
+	X(DEATH, death, "a Process dies, or is ended for a lie; its devices are free later") \
+	X(CHANNEL, channel, "a channel is closed, another opened")                           \
+	X(SLICES, slices, "slices are answered late and in any order")                       \
+	X(QUEUES, queues, "small inboxes and quotas: parks, bounces, refusals")              \
+	X(MEMORY, memory, "the memory of a Controller ends, and comes back")
 
 enum sim_fault_bit {
 #define SIM_ENUM(NAME, name, text) SIM_BIT_##NAME,
@@ -169,6 +169,7 @@ struct node {
 	struct process *processes[512]; /* of this life, by serial */
 	struct slice *sending;          /* slices without an answer */
 	uint64_t events;
+	uint64_t ballast; /* see ballast.h */
 };
 
 enum happening_kind {
@@ -274,6 +275,8 @@ void world_step(struct node *node, struct core_event *event);
 void world_crash(struct world *world, struct node *node, uint64_t down);
 void world_pause(struct world *world, struct node *node, uint64_t time);
 void world_resume(struct world *world, struct node *node);
+/* Its core has so much memory left, UINT64_MAX: all. */
+void world_memory(struct world *world, struct node *node, uint64_t bytes);
 void world_kill(struct world *world, struct process *process, uint64_t until_free);
 void world_birth(struct world *world, struct player *player);
 void world_channel_turn(struct world *world, struct process *process, uint32_t channel);
@@ -301,6 +304,8 @@ void program_step(struct world *world);
 void program_born(struct world *world, struct process *process);
 void program_record(struct world *world, struct process *process, uint32_t channel,
 					const uint8_t *bytes, size_t size);
+/* A record that cannot be: its Controller ends it. */
+void program_lie(struct world *world, struct process *process);
 /* In the end: finishes what is open, closes what is held. True: did something. */
 bool program_finish(struct world *world, struct process *process);
 bool program_close(struct world *world, struct process *process);
@@ -374,6 +379,7 @@ void cover_status(uint16_t call, uint8_t status);
 void cover_exception(uint8_t status);
 void cover_core(const struct core *core);
 void cover_print(void);
+uint64_t cover_refusals(void); /* of memory, by cores that are no more */
 size_t cover_size(void);
 void cover_save(uint64_t *out);
 void cover_add(const uint64_t *in);

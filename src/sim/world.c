@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/check.h"
+#include "sim/ballast.h"
 #include "sim/oracle.h"
 #include "sim/sim.h"
 
@@ -282,6 +283,7 @@ static void end_process(struct node *node, const struct core_output *out)
 	struct world *world = node->world;
 	SIM_SAY(world, "%u ends Process %u: %s", node->number, out->process, out->reason);
 	if (strcmp(out->reason, "too many Processes") != 0 &&
+		strcmp(out->reason, "a malformed record in its ring") != 0 &&
 		strcmp(out->reason, "no memory for a channel") != 0)
 		sim_violation(world, "node %u ends Process %u: %s", node->number, out->process,
 					  out->reason);
@@ -384,8 +386,8 @@ static void configure(struct world *world, struct node *node)
 		config->limits.slots = 60 + (uint32_t)base_random_below(&random, 100);
 		config->limits.objects = 12 + (uint32_t)base_random_below(&random, 40);
 	}
-	if (SIM_HAS(world, MEMORY) && base_random_below(&random, 4) == 0)
-		config->limits.memory = (2 << 20) + base_random_below(&random, 1 << 20);
+	if (SIM_HAS(world, MEMORY)) /* of which the least reserve is a quarter */
+		config->limits.memory = 4 << 20;
 }
 
 static void boot(struct world *world, struct node *node)
@@ -399,15 +401,25 @@ static void boot(struct world *world, struct node *node)
 	memset(node->processes, 0, sizeof node->processes);
 	node->core = core_create(&node->config);
 	BASE_ASSERT(node->core != NULL);
+	node->ballast = 0;
 	node->up = true;
 	node->tick = core_deadline(node->core);
 	SIM_SAY(world, "%u boots, epoch %016llx", node->number, (unsigned long long)node->config.epoch);
 	if (world->oracle != NULL)
 		oracle_fault(world->oracle, world->now, ORACLE_BOOT, node->number, 0, node->config.epoch);
+	if (SIM_HAS(world, MEMORY) && !world->calm && sim_below(world, 2) == 0)
+		world_memory(world, node, sim_below(world, 1 << 20));
 	for (uint32_t i = 0; i < world->player_count; i++) {
 		if (world->players[i].node == node)
 			world_birth(world, &world->players[i]);
 	}
+}
+
+void world_memory(struct world *world, struct node *node, uint64_t bytes)
+{
+	ballast_leave(node->core, &node->ballast, bytes);
+	SIM_SAY(world, "%u has %llu bytes of memory left", node->number,
+			(unsigned long long)core_inspect_memory(node->core));
 }
 
 static struct node *node_of(struct world *world, const struct happening *it);
