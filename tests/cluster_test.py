@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -355,6 +356,21 @@ class Life(Clusters):
         self.assertEqual(run("start", "gpu/gpu", "--cluster", name).returncode, 0)
         self.assertEqual(run("stop", "gpu/fractosd", "--cluster", name).returncode, 0)
         self.assertIn("gpu/fractosd is stopped", run("restart", "gpu/gpu", "--cluster", name).stderr)
+
+    def test_who_says_nothing_holds_up_nobody(self):
+        name = self.up("--no-netns")
+        silent = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(40)]
+        for one in silent:  # more than there are places
+            one.connect(f"{RUNTIME}/{name}/control")
+        self.assertEqual(self.programs(name)[1], 0)
+        self.assertEqual(run("restart", "gpu/gpu", "--cluster", name).returncode, 0)
+        for one in silent:
+            one.close()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as slow:
+            slow.connect(f"{RUNTIME}/{name}/control")
+            self.assertEqual(run("restart", "gpu/gpu", "--cluster", name).returncode, 0)
+            slow.send(b"programs")
+            self.assertTrue(slow.recv(4096).startswith(b"ok"))
 
     def test_programs_that_do_not_serve_are_shown(self):
         name = self.up("--no-netns")
