@@ -235,6 +235,49 @@ static void a_delivery_needs_its_room(void **state)
 	world_end(world);
 }
 
+/* What had to wait finds no room in its turn: its sender is told, and the place goes on, also to
+ * another channel, which waited for the Process's room and not for its own. */
+static void a_turn_without_room(void **state)
+{
+	(void)state;
+	for (uint32_t from = A; from <= B; from++) {
+		struct world *world = world_new(3, NULL);
+		struct actor server = actor_new(world, B), other = actor_other_channel(server);
+		struct actor one = actor_new(world, from), two = actor_new(world, C);
+		uint64_t early = actor_give(server, actor_request(server, 1), one);
+		uint64_t late = actor_give(server, actor_request(other, 2), two);
+		uint64_t own = actor_request(server, 3), memory = actor_memory(one, 0, 1, 3);
+		uint64_t sorry = actor_request(one, 9);
+		limits_of(server)->parked = 2;
+		for (unsigned i = 0; i < 20; i++)
+			actor_memory(server, 0, 1, 3); /* more than who will be told has */
+		struct arrival open[2], arrival;
+		for (unsigned i = 0; i < 2; i++) {
+			assert_int_equal(actor_invoke(server, own), FOS_OK);
+			assert_true(actor_arrival(server, &open[i]));
+		}
+		struct call call = call_invoke(early, 0, 0);
+		call_cap(&call, 0, 0, call_slot(&call, memory));
+		call.entries[0].on_error = (uint16_t)call_slot(&call, sorry);
+		assert_int_equal(actor_call(one, &call, NULL), FOS_OK);
+		world_settle(world);
+		assert_int_equal(actor_invoke(two, late), FOS_OK);
+		world_settle(world);
+		uint32_t all = limits_of(server)->slots;
+		limits_of(server)->slots = actor_usage(server).slots;
+		assert_int_equal(actor_finish(server, open[0].id), FOS_OK);
+		world_settle(world);
+		assert_true(actor_arrival(one, &arrival));
+		assert_int_equal(arrival.handler, 9);
+		assert_int_equal(arrival.status, FOS_QUOTA);
+		assert_true(actor_arrival(other, &arrival));
+		assert_int_equal(arrival.handler, 2);
+		assert_int_equal(actor_usage(one).parked, 0);
+		limits_of(server)->slots = all;
+		world_end(world);
+	}
+}
+
 /* The answer that just fits into what is kept for a ONCE Request comes also into a full space. */
 static void the_largest_answer_that_is_kept_for(void **state)
 {
@@ -479,6 +522,7 @@ int main(void)
 		cmocka_unit_test(waits_are_bounded),
 		cmocka_unit_test(a_continuation_has_room),
 		cmocka_unit_test(a_delivery_needs_its_room),
+		cmocka_unit_test(a_turn_without_room),
 		cmocka_unit_test(the_largest_answer_that_is_kept_for),
 		cmocka_unit_test(a_copy_with_too_much_to_carry),
 		cmocka_unit_test(what_one_peer_makes_us_keep),

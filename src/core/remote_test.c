@@ -321,6 +321,42 @@ static void retry_that_never_left(void **state)
 	world_end(world);
 }
 
+/* The owner still counts the one whose time ended before its retry left: another takes its turn,
+ * and no place is asked for twice. */
+static void turn_of_a_retry_that_never_left(void **state)
+{
+	(void)state;
+	struct core_config config;
+	core_config_default(&config);
+	config.limits.deliveries = 1;
+	struct world *world = world_new(2, &config);
+	struct actor server = actor_new(world, B), a = actor_new(world, A);
+	uint64_t door = actor_give(server, actor_request(server, 1), a);
+	uint64_t aside = actor_give(server, actor_request(actor_other_channel(server), 2), a);
+	struct arrival arrival;
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(invoke_tagged(a, door, 0, i, i == 1 ? 1000 : 0), FOS_OK);
+	world_settle(world); /* three come back */
+	world->hold[A][B][CORE_CONTROL] = true;
+	for (uint32_t i = 0; i < wire_class_credits(WIRE_CLASS_INVOKE); i++)
+		assert_int_equal(invoke_tagged(a, aside, 0, i, 0), FOS_OK);
+	assert_true(actor_arrival(server, &arrival));
+	assert_int_equal(actor_finish(server, arrival.id), FOS_OK);
+	world_settle(world); /* ROOM arrives, its retry finds no credit */
+	world_tick(world, 1000);
+	assert_int_equal(invoke_tagged(a, door, 0, 4, 0), FOS_OK);
+	world->hold[A][B][CORE_CONTROL] = false;
+	world_settle(world);
+	for (uint32_t i = 2; i < 5; i++) {
+		assert_true(actor_arrival(server, &arrival));
+		assert_int_equal(tag_of(&arrival), i);
+		assert_int_equal(actor_finish(server, arrival.id), FOS_OK);
+		world_settle(world);
+	}
+	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_ROOM), 4);
+	world_end(world);
+}
+
 /* None of many parked ones can leave when there is room: what they carry was lost. The one place
  * goes through all of them and back to the owner, however many there are. */
 static void none_of_the_parked_can_leave(void **state)
@@ -1247,6 +1283,7 @@ int main(void)
 		cmocka_unit_test(parked_time_ends),
 		cmocka_unit_test(order_without_credits),
 		cmocka_unit_test(retry_that_never_left),
+		cmocka_unit_test(turn_of_a_retry_that_never_left),
 		cmocka_unit_test(none_of_the_parked_can_leave),
 		cmocka_unit_test(parked_behind_a_dead_target),
 		cmocka_unit_test(queued_ones_join_the_park),
