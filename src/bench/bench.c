@@ -17,7 +17,7 @@ uint64_t bench_now(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-bool bench_fails(const char *format, ...)
+void bench_complain(const char *format, ...)
 {
 	va_list args;
 	fputs("fractos-bench: ", stderr);
@@ -25,12 +25,6 @@ bool bench_fails(const char *format, ...)
 	vfprintf(stderr, format, args);
 	va_end(args);
 	fputc('\n', stderr);
-	return false;
-}
-
-bool bench_ok(fos_status status, const char *what)
-{
-	return status == FOS_OK || bench_fails("%s: %s", what, fos_status_name(status));
 }
 
 /* ------------------------------------------------------------------ measuring */
@@ -144,7 +138,7 @@ static void write_row(const struct bench_context *context, const struct bench_ro
 	FILE *file = context->json ? fopen(context->json, "ae") : NULL;
 	if (!file) {
 		if (context->json)
-			bench_fails("cannot write %s", context->json);
+			bench_complain("cannot write %s", context->json);
 		return;
 	}
 	fprintf(file, "{\"bench\":\"%s\",\"case\":\"%s\",\"metric\":\"%s\",\"unit\":\"%s\"", row->bench,
@@ -172,7 +166,7 @@ static void write_row(const struct bench_context *context, const struct bench_ro
 	}
 	fputs("}\n", file);
 	if (ferror(file) | fclose(file))
-		bench_fails("cannot write %s", context->json);
+		bench_complain("cannot write %s", context->json);
 }
 
 static void show_row(const struct bench_row *row, const struct summary *ours,

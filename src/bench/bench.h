@@ -44,10 +44,14 @@ extern const struct bench bench_null, bench_rpc, bench_rate, bench_copy, bench_t
 	bench_revoke, bench_peers;
 
 uint64_t bench_now(void); /* ns */
-/* One line on stderr. Returns false. */
-__attribute__((format(printf, 1, 2))) bool bench_fails(const char *format, ...);
+/* One line on stderr; false, visibly so for the compiler. */
+#define bench_fails(...) (bench_complain(__VA_ARGS__), false)
+__attribute__((format(printf, 1, 2))) void bench_complain(const char *format, ...);
 /* Says which call failed; true: it did not. */
-bool bench_ok(fos_status status, const char *what);
+static inline bool bench_ok(fos_status status, const char *what)
+{
+	return status == FOS_OK || bench_fails("%s: %s", what, fos_status_name(status));
+}
 
 /* ------------------------------------------------------------------ comparing */
 

@@ -290,7 +290,7 @@ static bool check_messages(const struct compose *c, double star, double chain)
 static bool report_messages(struct compose *c, const struct run *runs, const char *size)
 {
 	struct fos_message_counters before, after;
-	double counted[SIDES];
+	double counted[SIDES] = {0};
 	char text[BENCH_TEXT], name[2 * BENCH_TEXT];
 
 	if (!bench_messages(c->context, &before))

@@ -123,7 +123,7 @@ static int run_all(struct bench_context *context, char **names, int count)
 		for (size_t b = 0; b < BENCHES; b++)
 			known = known || !strcmp(names[i], benches[b]->name);
 		if (!known) {
-			bench_fails("no benchmark \"%s\"; --list shows them", names[i]);
+			bench_complain("no benchmark \"%s\"; --list shows them", names[i]);
 			return 2;
 		}
 	}

@@ -88,7 +88,7 @@ const struct bench_node *bench_node(const struct bench_context *context, const c
 	for (unsigned i = 0; i < context->node_count; i++)
 		if (!strcmp(context->nodes[i].name, name))
 			return &context->nodes[i];
-	bench_fails("no node \"%s\" in the cluster", name);
+	bench_complain("no node \"%s\" in the cluster", name);
 	return NULL;
 }
 

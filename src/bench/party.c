@@ -31,7 +31,7 @@ static _Noreturn void become(const struct bench_context *context, const char *no
 	for (unsigned i = 0; i < PARTY_WORDS && argv[i]; i++)
 		all[5 + i] = argv[i];
 	execv(context->fractos, (char *const *)(uintptr_t)all);
-	bench_fails("cannot run %s: %s", context->fractos, strerror(errno));
+	bench_complain("cannot run %s: %s", context->fractos, strerror(errno));
 	_exit(127);
 }
 

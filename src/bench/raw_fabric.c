@@ -301,7 +301,7 @@ struct raw_fabric *raw_fabric_open(const char *address, uint16_t port)
 		open_fabric(f, NULL, false, &fabric) && open_endpoint(f, f->info) &&
 		fi_connect(f->ep, &fabric, NULL, 0) == 0 && await_event(f, FI_CONNECTED, &entry))
 		return f;
-	bench_fails("raw fabric: no connection to %s port %u", address, port);
+	bench_complain("raw fabric: no connection to %s port %u", address, port);
 	raw_fabric_close(f);
 	return NULL;
 }
@@ -396,7 +396,7 @@ int raw_fabric_serve(const char *address)
 	if (inet_pton(AF_INET, address, &any.sin_addr) != 1 || listening < 0 ||
 		bind(listening, (struct sockaddr *)&any, sizeof any) != 0 || listen(listening, 1) != 0 ||
 		getsockname(listening, (struct sockaddr *)&any, &length) != 0) {
-		bench_fails("raw fabric: cannot listen");
+		bench_complain("raw fabric: cannot listen");
 		return 1;
 	}
 	if (!open_fabric(&f, address, true, NULL) ||

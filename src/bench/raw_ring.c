@@ -45,7 +45,7 @@ struct raw_ring *raw_ring_open(bool spin, int core)
 	struct raw_ring *ring = calloc(1, sizeof *ring);
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (!ring || memory == MAP_FAILED) {
-		bench_fails("no memory for a bare ring");
+		bench_complain("no memory for a bare ring");
 		free(ring);
 		return NULL;
 	}
