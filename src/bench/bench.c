@@ -188,7 +188,7 @@ void bench_report(const struct bench_context *context, const struct bench_row *r
 				  enum bench_value kind, double scale, const struct bench_samples *ours,
 				  const char *baseline_name, const struct bench_samples *baseline)
 {
-	double a[BENCH_ROUNDS_MAX], b[BENCH_ROUNDS_MAX], r[BENCH_ROUNDS_MAX];
+	double a[BENCH_ROUNDS_MAX] = {0}, b[BENCH_ROUNDS_MAX] = {0}, r[BENCH_ROUNDS_MAX] = {0};
 	struct summary base = {NAN, NAN, NAN}, ratio = {NAN, NAN, NAN};
 	unsigned rounds = ours->rounds;
 
