@@ -724,7 +724,9 @@ void core_tracked_session_end(struct core *core, struct session *session)
 	while ((passage = LIST_FIRST(&session->transits, struct passage, of_session)) != NULL)
 		less_in_transit(core, passage, passage->count);
 	lose_all_of(core, session);
-	for (struct list *at = core->all_sessions.next; PLANTED(lose_all) && at != &core->all_sessions;
-		 at = at->next)
-		lose_all_of(core, BASE_CONTAINER(at, struct session, all));
+	if (PLANTED(lose_all)) {
+		struct list *all = &core->all_sessions;
+		for (struct list *at = all->next; at != all; at = at->next)
+			lose_all_of(core, BASE_CONTAINER(at, struct session, all));
+	}
 }
