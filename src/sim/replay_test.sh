@@ -1,6 +1,7 @@
 #!/bin/sh
 # One seed is one run: two processes give the same hash of all that happened, another seed another.
-# Argument: fractos-sim.
+# And the scripts of what was once wrong are told again without a violation.
+# Arguments: fractos-sim, the folder of scripts.
 set -eu
 hashes() { "$1" --seed "$2" --seeds 2 --steps 4000 --hash --no-minimise | grep hash; }
 a=$(hashes "$1" 7)
@@ -10,3 +11,15 @@ a=$(hashes "$1" 7)
 # The trace too, line by line.
 trace() { "$1" --seed 7 --seeds 1 --steps 500 --verbose --no-minimise | grep -v 'events/s' | cksum; }
 [ "$(trace "$1")" = "$(trace "$1")" ] || { echo "one seed, two traces" >&2; exit 1; }
+# A random seed is told, and is one.
+said=$("$1" --seed random --seeds 1 --steps 500 --hash --no-minimise)
+seed=$(printf '%s\n' "$said" | sed -nE '1s/^seed ([0-9]+)$/\1/p')
+[ -n "$seed" ] || { echo "a random seed is not told" >&2; exit 1; }
+again=$("$1" --seed "$seed" --seeds 1 --steps 500 --hash --no-minimise | grep hash)
+[ "$again" = "$(printf '%s\n' "$said" | grep hash)" ] || { echo "seed $seed, two runs" >&2; exit 1; }
+count=0
+for script in "$2"/*.script; do
+	"$1" --script "$script" || { echo "$script: it is wrong again" >&2; exit 1; }
+	count=$((count + 1))
+done
+[ "$count" -ge 3 ] || { echo "only $count scripts in $2" >&2; exit 1; }
