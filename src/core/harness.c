@@ -195,6 +195,7 @@ static void drain(struct world_node *node)
 	while (core_output(node->core, &out)) {
 		if (observer != NULL)
 			observer->output(observer->context, node, &out);
+		CHECK(out.type >= CORE_RECORD && out.type <= CORE_SPAN && (uintptr_t)out.bytes % 8 == 0);
 		count_output(&node->seen, &out);
 		if (out.type != CORE_END_SESSION) {
 			take_output(node, &out);

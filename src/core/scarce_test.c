@@ -472,6 +472,33 @@ static void tables_that_cannot_grow(void **state)
 	}
 }
 
+/* Of a monitor, here and elsewhere: the call that would wait is refused. */
+static void any_record_of_a_monitor_is_refused(void **state)
+{
+	(void)state;
+	for (uint32_t owner = A; owner <= B; owner++) {
+		unsigned refused = 0;
+		struct wire_answer_monitored end;
+		do {
+			struct world *world = world_new(2, NULL);
+			struct actor maker = actor_new(world, owner), who = actor_new(world, B);
+			uint64_t cap = actor_give(maker, actor_memory(maker, 0, 1, 3), who);
+			allocations = 0;
+			refuse_at++;
+			uint64_t cookie = actor_monitor(who, cap, false);
+			assert_int_equal(monitor_ended(who, cookie, &end), allocations >= refuse_at);
+			if (allocations >= refuse_at) {
+				assert_int_equal(end.status, FOS_QUOTA);
+				assert_int_equal(actor_usage(who).monitors, 0);
+				refused++;
+			}
+			world_end(world);
+		} while (allocations >= refuse_at);
+		refuse_at = 0;
+		assert_int_equal(refused, 2); /* the monitor; its watcher, or word of its Process's end */
+	}
+}
+
 /* Of a Process that attaches: it is ended, or its channel's loss ends it, and nothing is left. */
 static void any_record_of_a_process_is_refused(void **state)
 {
@@ -631,6 +658,7 @@ int main(void)
 		cmocka_unit_test(everything_is_said_at_once),
 		cmocka_unit_test(once_requests_end_without_memory),
 		cmocka_unit_test(tables_that_cannot_grow),
+		cmocka_unit_test(any_record_of_a_monitor_is_refused),
 		cmocka_unit_test(any_record_of_a_process_is_refused),
 		cmocka_unit_test(a_lost_retry_gives_its_place_on),
 		cmocka_unit_test(a_lost_answer_ends_the_once_request),
