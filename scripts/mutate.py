@@ -235,6 +235,11 @@ class Workshop:
             self.make(archive)
 
 
+def name_of(mutant):
+    path, _, _, old, new = mutant
+    return f"{path}: {old.strip()} -> {new.strip()}"
+
+
 def explained():
     """Lines `path: old line -> new line => why` of scripts/mutants.txt: mutants that change nothing that can be seen."""
     path = os.path.join(ROOT, "scripts", "mutants.txt")
@@ -253,19 +258,19 @@ def main():
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", help="a path: only mutants of this file")
     parser.add_argument("--report", help="all results as JSON")
-    parser.add_argument("--again", metavar="REPORT", help="only those that survived then")
+    parser.add_argument("--again", metavar="REPORT", help="only those that survived then and are not explained")
     options = parser.parse_args()
 
+    why = explained()
     everything = [m for path in mutated_files() if options.only in (None, path) for m in candidates(path)]
     if options.again:
         survived = [row for row in json.load(open(options.again)) if row["verdict"] is None]
         names = {(row["path"], row["old"], row["new"]) for row in survived}
-        chosen = [m for m in everything if (m[0], m[3].strip(), m[4].strip()) in names]
+        chosen = [m for m in everything if (m[0], m[3].strip(), m[4].strip()) in names and name_of(m) not in why]
     else:
         chosen = random.Random(options.seed).sample(everything, min(options.count, len(everything)))
     print(f"{len(everything)} mutants possible, {len(chosen)} chosen (seed {options.seed})", flush=True)
 
-    why = explained()
     results = []
     lock = threading.Lock()
     with tempfile.TemporaryDirectory(prefix="fractos-mutants-") as folder:
@@ -283,7 +288,7 @@ def main():
                     shops.append(shop)
             path, number, operator, old, new = mutant
             old = old.strip()
-            key = f"{path}: {old} -> {new.strip()}"
+            key = name_of(mutant)
             with lock:
                 results.append({"path": path, "line": number + 1, "operator": operator, "old": old, "new": new.strip(),
                                 "verdict": verdict, "explained": why.get(key)})

@@ -764,14 +764,25 @@ static void copies_that_never_set_out(void **state)
 		assert_int_equal(call_status(a, cookies[i]), FOS_OK);
 	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_DATA), sent);
 
+	/* Those whose time is over before there is a credit are not asked for any more. */
 	src = actor_memory(a, 0, 100, 3);
-	world->hold[A][B][CORE_CONTROL] = true;
-	for (unsigned i = 0; i < MANY; i++) {
-		struct call call = call_copy(src, dst, 0, 0);
-		cookies[i] = call_submit(a, &call);
-	}
 	sent = wire_class_credits(WIRE_CLASS_COPY);
-	assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_COPY), sent);
+	for (unsigned late = 0; late < 2; late++) {
+		world->hold[A][B][CORE_CONTROL] = true;
+		for (unsigned i = 0; i < MANY; i++) {
+			struct call call = call_copy(src, dst, 0, late || i < sent ? 0 : 1000);
+			cookies[i] = call_submit(a, &call);
+		}
+		assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_COPY), (1 + late) * sent);
+		if (late)
+			break;
+		world_tick(world, 1000);
+		world->hold[A][B][CORE_CONTROL] = false;
+		world_settle(world);
+		for (unsigned i = 0; i < MANY; i++)
+			assert_int_equal(call_status(a, cookies[i]), i < sent ? FOS_OK : FOS_TIMED_OUT);
+		assert_int_equal(world_messages(world, WIRE_MESSAGE_TYPE_COPY), sent);
+	}
 	world_cut(world, A, B);
 	for (unsigned i = 0; i < MANY; i++)
 		assert_int_equal(call_status(a, cookies[i]),
