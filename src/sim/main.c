@@ -89,7 +89,8 @@ static void print_counts(struct shared *shared)
 	printf("oracle: not delivered: %" PRIu64 " invocations told by an exception, %" PRIu64
 		   " of a dead Request, %" PRIu64 " for want of room, %" PRIu64
 		   " beyond a quota or memory, "
-		   "%" PRIu64 " with a lost tracked child, %" PRIu64 " lost behind a fault\n",
+		   "%" PRIu64 " with a tracked child that fired or was lost, %" PRIu64
+		   " lost behind a fault\n",
 		   counts.told, counts.dead, counts.expired, counts.refused, counts.tracked, counts.lost);
 	printf("oracle: memory was refused %" PRIu64 " times\n", counts.refusals);
 }

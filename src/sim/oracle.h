@@ -95,7 +95,7 @@ struct oracle_counts {
 	uint64_t dead;    /* what it names died */
 	uint64_t expired; /* there was no room for it while its time lasted */
 	uint64_t refused; /* a quota of a Process was used up, or a core's memory */
-	uint64_t tracked; /* a tracked child in it was lost with a session */
+	uint64_t tracked; /* a tracked child in it had fired, or was lost with a session */
 	uint64_t lost; /* behind a fault: a link, a Controller or the Process that sent it was lost */
 	uint64_t explained; /* completions with OUTCOME_UNKNOWN, PEER_LOST, STALE, CONTROLLER_LOST */
 	uint64_t limits;    /* completions with QUOTA, BUSY */

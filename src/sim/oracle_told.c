@@ -99,9 +99,10 @@ void oracle_count_undelivered(struct oracle *o, const struct oracle_made *made)
 		return;
 	if (made->told_count > 0 || made->perhaps)
 		counts->told++;
-	else if (was_killed(made->target))
+	else if (was_killed(made->target) ||
+			 (oracle_life(o, made->target) != ORACLE_LIVE && !oracle_epoch_over(o, made->target)))
 		counts->dead++;
-	else if (made->end <= o->now && made->no_room)
+	else if (oracle_expired(o, made))
 		counts->expired++;
 	else if (oracle_limited(o, made))
 		counts->refused++;
