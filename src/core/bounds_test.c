@@ -273,6 +273,8 @@ static void a_turn_without_room(void **state)
 		assert_true(actor_arrival(other, &arrival));
 		assert_int_equal(arrival.handler, 2);
 		assert_int_equal(actor_usage(one).parked, 0);
+		for (uint32_t i = 0; i < world->count; i++) /* everybody was told */
+			assert_int_equal(core_counters(world->nodes[i].core)->dropped, 0);
 		limits_of(server)->slots = all;
 		world_end(world);
 	}

@@ -477,6 +477,40 @@ static void in_use_by_a_copy(void **state)
 	}
 }
 
+/* Who asked for a copy is dead; the copy goes on, and only then nobody has the child. */
+static void in_use_by_a_copy_of_the_dead(void **state)
+{
+	(void)state;
+	struct core_config config;
+	core_config_default(&config);
+	config.slice = 64;
+	struct world *world = world_new(4, &config);
+	struct stage stage = {.world = world,
+						  .owner = actor_new(world, B),
+						  .maker = actor_new(world, A),
+						  .c = actor_new(world, C),
+						  .d = actor_new(world, D)};
+	uint64_t memory = actor_memory(stage.owner, 0, 5000, 3);
+	stage.child = actor_tracked(stage.maker, actor_give(stage.owner, memory, stage.maker));
+	stage.cookie = actor_monitor(stage.maker, stage.child, true);
+	uint64_t at_c = actor_give(stage.maker, stage.child, stage.c);
+	uint64_t to = actor_give(stage.d, actor_memory(stage.d, 0, 5000, 3), stage.c);
+	memset(actor_arena(stage.owner), 7, 5000);
+	struct call call = call_copy(to, at_c, 0, 0);
+	call_submit(stage.c, &call);
+	world->hold[B][D][CORE_BULK] = true;
+	world_settle(world);
+	actor_kill(stage.c);
+	world_settle(world);
+	waits(&stage);
+	world->hold[B][D][CORE_BULK] = false;
+	world_settle(world);
+	for (unsigned i = 0; i < 5000; i++)
+		assert_int_equal(actor_arena(stage.d)[i], 7);
+	fires(&stage);
+	world_end(world);
+}
+
 /* ------------------------------------------------------------------ races */
 
 /* NONE is older than what was delegated meanwhile. */
@@ -1166,6 +1200,7 @@ int main(void)
 		cmocka_unit_test(with_a_copy),
 		cmocka_unit_test(in_use),
 		cmocka_unit_test(in_use_by_a_copy),
+		cmocka_unit_test(in_use_by_a_copy_of_the_dead),
 		cmocka_unit_test(stale_none),
 		cmocka_unit_test(stale_none_of_the_owner),
 		cmocka_unit_test(not_kept),

@@ -668,6 +668,23 @@ static void lines_read_well(void **state)
 				   "{#0 call on_error #2 imm[64+5] cap[0]=#2 cap[2]=#1; "
 				   "#1 memory 2/e1/17/81 [256+512) rights 3; "
 				   "#2 request 3/e2/18/82 tracked imm[72+6] cap[1]=#1}");
+	/* What follows the last range, and the last capability, looks like another one. */
+	_Alignas(8) struct {
+		struct wire_call_request_refine call;
+		struct wire_args args;
+		struct wire_call_entry entries[2];
+		struct wire_range range;
+		struct wire_bound bound;
+		uint8_t imm[16];
+	} refine = {.call = {.header = {.size = sizeof refine, .type = WIRE_CALL_TYPE_REQUEST_REFINE},
+						 .cap = 5},
+				.args = {.entry_count = 2, .range_count = 1, .bound_count = 1, .imm_bytes = 16},
+				.entries = {{0}, {.kind = WIRE_ENTRY_SLOT, .cap = 6}},
+				.range = {.length = 16},
+				.bound = {.index = 3, .value = 1}};
+	expect_line((const uint8_t *)&refine, sizeof refine, false,
+				"request_refine cookie=0 cap=5 revocable=0 tracked=0 "
+				"{#0 call imm[0+16] cap[3]=#1; #1 slot 0x6}");
 	/* What a terminal would obey is a dot. */
 	_Alignas(8) uint8_t copy[sizeof call_fail_bytes];
 	memcpy(copy, call_fail_bytes, sizeof copy);
