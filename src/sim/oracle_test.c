@@ -444,6 +444,62 @@ static void compares_tables(void **state)
 	}
 }
 
+/* ------------------------------------------------------------------ tracked children */
+
+static bool hides_monitors(struct scene *scene, const struct world_node *node,
+						   struct core_output *out)
+{
+	return out->type != CORE_RECORD || head_of(out)->type != WIRE_ANSWER_TYPE_MONITORED;
+}
+
+static uint64_t far_child(struct scene *scene)
+{
+	return actor_tracked(scene->a, actor_give(scene->b, actor_request(scene->b, 7), scene->a));
+}
+
+static void misses_a_firing(void **state)
+{
+	(void)state;
+	struct scene scene;
+	begin(&scene, hides_monitors);
+	uint64_t child = far_child(&scene);
+	actor_monitor(scene.a, child, true);
+	uint64_t given = actor_give(scene.a, child, scene.c);
+	assert_int_equal(actor_close(scene.c, given), FOS_OK);
+	conclude(&scene);
+	assert_non_null(strstr(oracle_reason(scene.oracle), "never fired"));
+	end(&scene);
+}
+
+/* As a lost owner would be told, but none is. */
+static bool owner_lost(struct scene *scene, const struct world_node *node, struct core_output *out)
+{
+	struct wire_answer_completion *answer = completion_of(out);
+	if (answer != NULL && scene->lies == 1) {
+		answer->status = FOS_PEER_LOST;
+		scene->lies++;
+	}
+	return true;
+}
+
+static void asks_which_owner_was_lost(void **state)
+{
+	(void)state;
+	struct scene scene;
+	begin(&scene, owner_lost);
+	uint64_t child = far_child(&scene);
+	uint64_t door = actor_give(scene.c, actor_request(scene.c, 8), scene.a);
+	/* Another's session ends: that is no reason. */
+	world_cut(scene.world, C, D);
+	world_connect(scene.world, C, D);
+	world_settle(scene.world);
+	assert_string_equal(oracle_reason(scene.oracle), "");
+	scene.lies = 1;
+	invoke(&scene, scene.a, door, child, 0);
+	assert_non_null(strstr(oracle_reason(scene.oracle), "ended with PEER_LOST"));
+	end(&scene);
+}
+
 /* ------------------------------------------------------------------ a long way */
 
 /* Of a copy with `then` whoever loses a link of its way tells that he cannot know: its source's
@@ -487,6 +543,7 @@ int main(void)
 		cmocka_unit_test(is_content_with_cores), cmocka_unit_test(sees_through_lies),
 		cmocka_unit_test(knows_what_is_revoked), cmocka_unit_test(misses_what_never_came),
 		cmocka_unit_test(compares_tables),       cmocka_unit_test(each_lost_link_may_be_told),
+		cmocka_unit_test(misses_a_firing),       cmocka_unit_test(asks_which_owner_was_lost),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
