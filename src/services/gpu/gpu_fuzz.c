@@ -288,7 +288,7 @@ static uint32_t launch_arguments(struct choices *choices, uint8_t *out)
 	const struct kernel_kind *like = &kernel_kinds[kind % BASE_COUNT(kernel_kinds)];
 	work.arg_count = like->param_count + (how >= 240);
 	for (unsigned i = 0; i < like->param_count; i++)
-		work.sizes[i] = like->params[i].kind == GPU_PARAM_MEMORY ? 0 : (uint8_t)(1u << how % 4);
+		work.sizes[i] = (uint8_t)(like->params[i].kind == GPU_PARAM_MEMORY ? 0 : 1u << (how % 4));
 	if (how >= 224)
 		work.sizes[how % FOS_GPU_ARGS_MAX] = (uint8_t)kind;
 	memcpy(out, &work, sizeof work);
