@@ -126,6 +126,8 @@ bool party_line(struct party *party, int patience_ms, char *out, size_t size);
 bool party_start(const struct bench_context *context, const char *node, const char *role,
 				 const char *name, struct party *out);
 void party_stop(struct party *party);
+/* Ends a child of ours: asks it to, and after some seconds makes it. */
+void bench_end(pid_t pid);
 /* The Request that a party offers, "bench/NAME". */
 bool party_request(const struct bench_context *context, const char *name, fos_cap *out);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,7 +16,7 @@
 
 #include "bench.h"
 
-enum { READY_MS = 20000 };
+enum { READY_MS = 20000, STOP_MS = 5000 };
 
 /* ------------------------------------------------------------------ this side */
 
@@ -101,13 +102,25 @@ bool party_start(const struct bench_context *context, const char *node, const ch
 	return party_start_program(context, node, argv, out);
 }
 
+void bench_end(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd ended = {.fd = fd, .events = POLLIN};
+
+	kill(pid, SIGTERM);
+	kill(pid, SIGCONT);
+	if (fd < 0 || poll(&ended, 1, STOP_MS) <= 0)
+		kill(pid, SIGKILL);
+	if (fd >= 0)
+		close(fd);
+	waitpid(pid, NULL, 0);
+}
+
 void party_stop(struct party *party)
 {
 	if (party->pid == 0)
 		return;
-	kill(party->pid, SIGTERM);
-	kill(party->pid, SIGCONT);
-	waitpid(party->pid, NULL, 0);
+	bench_end(party->pid);
 	close(party->in);
 	close(party->out);
 	party->pid = 0;

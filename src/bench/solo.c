@@ -13,7 +13,6 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { READY_MS = 20000 };
@@ -127,11 +126,8 @@ void solo_close(struct solo *solo)
 	char path[128];
 
 	fos_detach(solo->process);
-	if (solo->pid > 0) {
-		kill(solo->pid, SIGCONT);
-		kill(solo->pid, SIGTERM);
-		waitpid(solo->pid, NULL, 0);
-	}
+	if (solo->pid > 0)
+		bench_end(solo->pid);
 	if (solo->dir[0] == 0)
 		return;
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
