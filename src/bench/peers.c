@@ -27,7 +27,7 @@ static const char *const kind_names[KINDS] = {"gRPC", "Cap'n Proto"};
 struct peer { /* of one kind: three stages that know each other, and clients */
 	struct party stages[STAGES], local; /* on fs, storage, gpu; on app, at a Unix socket */
 	struct party far, near;             /* clients of the three, and of the local one */
-	char program[512], socket[64];
+	char program[512];
 };
 
 /* ------------------------------------------------------------------ orders */
@@ -71,8 +71,6 @@ static bool start_peer(const struct bench_context *context, unsigned kind, struc
 	*peer = (struct peer){0};
 	snprintf(peer->program, sizeof peer->program, "%.*speers/bench-%s",
 			 (int)(strrchr(context->self, '/') + 1 - context->self), context->self, kinds[kind]);
-	snprintf(peer->socket, sizeof peer->socket, "/tmp/fractos-bench-%d-%s", (int)getpid(),
-			 kinds[kind]);
 	if (access(peer->program, X_OK) != 0)
 		return bench_fails("peers: %s is not built; `./bench peers` does that", peer->program);
 	for (unsigned i = STAGES; i-- > 0;) {
@@ -82,7 +80,8 @@ static bool start_peer(const struct bench_context *context, unsigned kind, struc
 		snprintf(at[i], sizeof at[i], "%s:%s", node->address, peer->stages[i].said);
 		next = at[i];
 	}
-	snprintf(local, sizeof local, "unix:%s", peer->socket);
+	/* In the abstract space of the node: nothing is left of it in a file system. */
+	snprintf(local, sizeof local, "unix-abstract:fractos-bench-%d-%s", (int)getpid(), kinds[kind]);
 	const char *const far[] = {peer->program, "client", at[0], at[1], at[2], NULL};
 	const char *const near[] = {peer->program, "client", local, NULL};
 	return start_stage(context, peer, "app", local, NULL, &peer->local) &&
@@ -97,8 +96,6 @@ static void stop_peer(struct peer *peer)
 	party_stop(&peer->local);
 	for (unsigned i = 0; i < STAGES; i++)
 		party_stop(&peer->stages[i]);
-	if (peer->socket[0])
-		unlink(peer->socket);
 }
 
 /* ------------------------------------------------------------------ UCX */

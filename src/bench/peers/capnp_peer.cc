@@ -1,8 +1,8 @@
 // Cap'n Proto RPC (C++) in the comparison. As a server: a stage that answers, or sends calls on to
 // the next by a tail call, so that results go straight back. As a client: obeys orders.
 //
-//   bench-capnp serve ADDRESS [NEXT]      ADDRESS: unix:PATH or IP; NEXT: unix:PATH or IP:PORT
-//   bench-capnp client ADDRESS...
+//   bench-capnp serve ADDRESS [NEXT]      ADDRESS: unix-abstract:NAME or IP; NEXT: the same or
+//   IP:PORT bench-capnp client ADDRESS...
 //
 // Settings: one thread a process on kj's event loop, as it is meant to be used; TCP_NODELAY is its
 // default; the limit on what a message may hold is lifted.
@@ -61,7 +61,7 @@ static int serve(const char *address, const char *next)
 	}
 	capnp::EzRpcServer server(kj::heap<StageImpl>(kj::mv(stage)), address, 0, limits());
 	auto &scope = server.getWaitScope();
-	unsigned port = strncmp(address, "unix:", 5) ? server.getPort().wait(scope) : 0;
+	unsigned port = strncmp(address, "unix", 4) ? server.getPort().wait(scope) : 0;
 	printf("ready %u\n", port);
 	fflush(stdout);
 	kj::NEVER_DONE.wait(scope);

@@ -1,8 +1,8 @@
 // gRPC (C++) in the comparison. As a server: a stage that answers, or sends calls on to the next
 // and its result back. As a client: obeys orders.
 //
-//   bench-grpc serve ADDRESS [NEXT]      ADDRESS: unix:PATH or IP; NEXT: unix:PATH or IP:PORT
-//   bench-grpc client ADDRESS...
+//   bench-grpc serve ADDRESS [NEXT]      ADDRESS: unix-abstract:NAME or IP; NEXT: the same or
+//   IP:PORT bench-grpc client ADDRESS...
 //
 // Settings: the asynchronous interface with one completion queue, served by one thread; optimized
 // for latency; no retries, no channelz, no bandwidth probes; frames, windows and write buffers that
@@ -176,7 +176,7 @@ int serve(const std::string &address, const char *next)
 {
 	Server server;
 	grpc::ServerBuilder builder;
-	const bool local = address.rfind("unix:", 0) == 0;
+	const bool local = address.rfind("unix", 0) == 0;
 	int port = 0;
 
 	builder.AddListeningPort(local ? address : address + ":0", grpc::InsecureServerCredentials(),
