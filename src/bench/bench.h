@@ -41,7 +41,7 @@ struct bench {
 	bool (*run)(struct bench_context *context);
 };
 extern const struct bench bench_null, bench_rpc, bench_rate, bench_copy, bench_then, bench_compose,
-	bench_revoke, bench_peers;
+	bench_revoke, bench_peers, bench_idle;
 
 uint64_t bench_now(void); /* ns */
 /* One line on stderr; false, visibly so for the compiler. */

@@ -10,9 +10,9 @@
 #include "nodes.h"
 #include "rpc.h"
 
-static const struct bench *const benches[] = {&bench_null,    &bench_rpc,  &bench_rate,
-											  &bench_copy,    &bench_then, &bench_revoke,
-											  &bench_compose, &bench_peers};
+static const struct bench *const benches[] = {&bench_null,    &bench_rpc,   &bench_rate,
+											  &bench_copy,    &bench_then,  &bench_revoke,
+											  &bench_compose, &bench_peers, &bench_idle};
 static const struct role *const roles[] = {&role_echo, &role_store, &role_stage, &role_holder};
 enum {
 	BENCHES = sizeof benches / sizeof benches[0],
