@@ -97,12 +97,16 @@ static struct summary summarize(const double *values, unsigned count)
 							sorted[count - 1 - count / 10]};
 }
 
+double bench_median(const struct bench_samples *samples)
+{
+	return summarize(samples->ns, samples->rounds).median;
+}
+
 unsigned bench_best(const struct bench_samples *samples, unsigned count)
 {
 	unsigned best = 0;
 	for (unsigned i = 1; i < count; i++)
-		if (summarize(samples[i].ns, samples[i].rounds).median <
-			summarize(samples[best].ns, samples[best].rounds).median)
+		if (bench_median(&samples[i]) < bench_median(&samples[best]))
 			best = i;
 	return best;
 }

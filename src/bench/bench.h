@@ -74,6 +74,8 @@ struct bench_samples { /* ns of one operation, in each round */
 #define BENCH_TURN_NS UINT64_C(10000000)
 bool bench_measure(const struct bench_context *context, const struct bench_side *sides,
 				   unsigned count, struct bench_samples *out);
+/* ns of one operation, in the median. */
+double bench_median(const struct bench_samples *samples);
 /* Which of `count` samples has the best median. */
 unsigned bench_best(const struct bench_samples *samples, unsigned count);
 

@@ -244,8 +244,8 @@ static bool run_depth(const struct bench_context *context, struct rpc *rpc, cons
 	if (!bench_measure(context, sides, SIDES, samples))
 		return false;
 	report_depth(context, depth, metered, samples);
-	for (unsigned i = 0; i < samples[0].rounds; i++)
-		*best = *best == 0 || samples[0].ns[i] < *best ? samples[0].ns[i] : *best;
+	const double median = bench_median(&samples[0]);
+	*best = *best == 0 || median < *best ? median : *best;
 	return true;
 }
 
