@@ -46,8 +46,8 @@ enum {
 	/* The same for Processes that are dead: each may leave all its deliveries behind. */
 	KEPT_FOR_DEAD = 8192,
 
-	/* Credits of class CLEANUP that only REVOKE takes: what others make and watch does not hold up a
-	 * revocation, and so many of one node need not take turns. */
+	/* Credits of class CLEANUP that only REVOKE takes: what others make and watch does not hold up
+	 * a revocation, and so many of one node need not take turns. */
 	CLEANUP_KEPT = 16,
 
 	/* What table.h grants of class DATA; a test of the core holds it. */
