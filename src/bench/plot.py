@@ -156,7 +156,7 @@ def draw_lines(picture, title, rows):
 
 def draw_bars(picture, title, rows):
     top = picture.height + TOP
-    left, right = 250, WIDTH - 90
+    left, right = 290, WIDTH - 90
     values = [row[key] for row in rows for key in ("value", "baseline", "p10", "p90") if row.get(key) is not None]
     x = Axis([0, *values], left, right)
     zero = x.at(0)
