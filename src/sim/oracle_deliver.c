@@ -105,8 +105,7 @@ static void check_order(struct oracle *o, struct oracle_made *made)
 
 void oracle_consume(struct oracle *o, struct oracle_thing *thing)
 {
-	while (thing->parent != NULL)
-		thing = thing->parent;
+	thing = oracle_base(thing);
 	if (!thing->is_once)
 		return;
 	if (thing->consumed)

@@ -136,30 +136,31 @@ static bool tell(struct oracle *o, const struct oracle_arrival *arrival, uint64_
 	return false;
 }
 
-/* A ONCE Request's own end: its deadline, or an arrival that did not fit. */
+/* A ONCE Request's own end: its deadline, or an arrival that did not fit, there or at a child. */
 static bool end_once(struct oracle *o, const struct oracle_arrival *arrival)
 {
 	const struct wire_exception *head = arrival->exception;
 	const struct oracle_process *process = arrival->process;
-	bool timed_out = head->status == FOS_TIMED_OUT && head->process == 0;
-	bool quota = head->status == FOS_QUOTA && head->process == process->serial;
+	const struct core_view_ref *ref = &arrival->view.object;
+	struct oracle_thing *thing =
+		arrival->seen ? oracle_thing_find(o, ref->node, ref->epoch, ref->index, ref->serial) : NULL;
 	if (head->node != o->node || arrival->imm_bytes > 0 || arrival->record->cap_count > 0 ||
-		(!timed_out && !quota))
+		thing == NULL || !thing->is_once || !oracle_arrival_is_for(arrival, thing) ||
+		oracle_life(o, thing) == ORACLE_DEAD)
 		return false;
-	for (struct list *at = process->onces.next; at != &process->onces; at = at->next) {
-		struct oracle_thing *thing = BASE_CONTAINER(at, struct oracle_thing, once);
-		if (!oracle_arrival_is_for(arrival, thing))
-			continue;
-		bool fits = !thing->large && oracle_fits(o, process, FOS_CAPS_MAX, ONCE_BYTES) &&
-					!oracle_refused(o, process->node, o->moment);
-		if (timed_out ? thing->deadline > o->now : !thing->aimed || fits)
-			continue;
-		oracle_consume(o, thing);
-		if (!o->violated)
-			oracle_arrival_open(o, arrival, thing, NULL, NULL);
-		return true;
-	}
-	return false;
+	const struct oracle_thing *base = oracle_base(thing);
+	bool timed_out = head->status == FOS_TIMED_OUT && head->process == 0 && thing == base &&
+					 base->deadline <= o->now;
+	bool fits = !base->large && oracle_fits(o, process, FOS_CAPS_MAX, ONCE_BYTES) &&
+				!oracle_refused(o, process->node, o->moment);
+	bool quota =
+		head->status == FOS_QUOTA && head->process == process->serial && base->aimed && !fits;
+	if (!timed_out && !quota)
+		return false;
+	oracle_consume(o, thing);
+	if (!o->violated)
+		oracle_arrival_open(o, arrival, thing, NULL, NULL);
+	return true;
 }
 
 void oracle_exception_delivered(struct oracle *o, const struct oracle_arrival *arrival)

@@ -19,13 +19,18 @@ static uint64_t args_hash(const struct oracle_made *made)
 
 /* ------------------------------------------------------------------ making */
 
-static void aim(struct oracle_thing *thing, const struct oracle_bundle *args)
+/* on_error: also one that it inherits, which is not in the arguments. */
+static void aim(struct oracle_thing *thing, const struct oracle_bundle *args,
+				const struct oracle_value *on_error)
 {
+	uint64_t weight = on_error != NULL ? on_error->weight : 0;
+	uint32_t cap_count = args != NULL ? args->cap_count : 0;
+	for (uint32_t i = 0; i < cap_count; i++)
+		weight += args->caps[i].value->weight;
+	struct oracle_thing *base = oracle_base(thing);
 	thing->armed = true;
-	while (thing->parent != NULL)
-		thing = thing->parent;
-	thing->aimed = true;
-	thing->large |= args != NULL && (args->cap_count > ONCE_SLOTS || args->weight > ONCE_BYTES);
+	base->aimed = true;
+	base->large |= cap_count > ONCE_SLOTS || weight > ONCE_BYTES;
 }
 
 static void note_way(struct oracle *o, const struct oracle_made *made)
@@ -65,11 +70,12 @@ struct oracle_made *oracle_made_new(struct oracle *o, enum oracle_made_kind kind
 							&made->old};
 	for (unsigned i = 0; i < BASE_COUNT(links); i++)
 		list_init(links[i]);
-	aim(target, args);
+	aim(target, args, on_error);
 	note_way(o, made);
 	if (on_error != NULL) {
 		const struct oracle_thing *error = on_error->object;
-		aim(on_error->object, on_error->bundle);
+		const struct oracle_bundle *bound = on_error->bundle;
+		aim(on_error->object, bound, bound != NULL ? bound->on_error : NULL);
 		made->told_hash = oracle_told_hash(error->process, error->channel, error->handler, trace);
 		list_push(oracle_bucket(o->told, made->told_hash), &made->told);
 	}

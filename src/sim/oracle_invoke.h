@@ -62,6 +62,13 @@ void oracle_exception_delivered(struct oracle *o, const struct oracle_arrival *a
 
 /* ------------------------------------------------------------------ invocations */
 
+/* What it is or descends from. */
+static inline struct oracle_thing *oracle_base(struct oracle_thing *thing)
+{
+	while (thing->parent != NULL)
+		thing = thing->parent;
+	return thing;
+}
 /* It waits no more; it may still be told of. */
 void oracle_retire(struct oracle *o, struct oracle_made *made);
 void oracle_wait_begin(struct oracle *o, struct oracle_made *made);

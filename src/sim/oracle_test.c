@@ -500,6 +500,126 @@ static void asks_which_owner_was_lost(void **state)
 	end(&scene);
 }
 
+/* ------------------------------------------------------------------ the end of a ONCE Request */
+
+enum { VALUES = 64 << 10, BYTES = 8000 }; /* of a Process; of one large Request */
+
+/* The Request with many bytes bound; 0: there is no room. */
+static uint64_t enlarged(struct actor actor, uint64_t request, uint32_t length)
+{
+	static const uint8_t bytes[BYTES];
+	struct call call = call_refinement(request);
+	uint64_t cap = 0;
+	call_imm(&call, 0, 0, bytes, length);
+	return actor_call(actor, &call, &cap) == FOS_OK ? cap : 0;
+}
+
+static void expect_quota(struct scene *scene)
+{
+	struct arrival arrival;
+	world_settle(scene->world);
+	assert_true(actor_arrival(scene->a, &arrival));
+	assert_int_equal(arrival.handler, 11);
+	assert_int_equal(arrival.status, FOS_QUOTA);
+	assert_string_equal(oracle_reason(scene->oracle), "");
+	actor_finish(scene->a, arrival.id);
+	conclude(scene);
+	assert_string_equal(oracle_reason(scene->oracle), "");
+}
+
+/* It ends through the child at which what was too large came. */
+static void a_child_of_once_may_end_by_quota(void **state)
+{
+	(void)state;
+	struct scene scene;
+	begin_within(&scene, NULL, VALUES);
+	uint64_t request = actor_request(scene.a, 9);
+	uint64_t child = actor_revtree(scene.a, actor_once(scene.a, 11, 0));
+	uint64_t large = enlarged(scene.a, request, BYTES);
+	assert_int_not_equal(large, 0);
+	while (enlarged(scene.a, request, BYTES) != 0 || enlarged(scene.a, request, 1000) != 0)
+		;
+	invoke(&scene, scene.a, child, large, 0);
+	expect_quota(&scene);
+	end(&scene);
+}
+
+/* What makes it too large may be an on_error that it inherits. */
+static void once_may_end_by_an_inherited_on_error(void **state)
+{
+	(void)state;
+	struct scene scene;
+	begin_within(&scene, NULL, VALUES);
+	uint64_t request = actor_request(scene.a, 9), large = enlarged(scene.a, request, BYTES);
+	uint64_t once = actor_once(scene.a, 11, 0), sorry = 0;
+	uint64_t door = actor_give(scene.b, actor_request(scene.b, 7), scene.a);
+	struct call call = call_refinement(request);
+	for (unsigned i = 0; i < 6; i++)
+		call_cap(&call, 0, i, call_slot(&call, large));
+	assert_int_equal(actor_call(scene.a, &call, &sorry), FOS_OK);
+	invoke(&scene, scene.a, door, once, sorry);
+	world_settle(scene.world);
+	assert_int_equal(actor_close(scene.a, sorry), FOS_OK);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_not_equal(enlarged(scene.a, request, BYTES), 0);
+	struct arrival arrival;
+	assert_true(actor_arrival(scene.b, &arrival));
+	call = call_invoke(arrival_cap(&arrival, 3), arrival.id, 0);
+	assert_int_equal(actor_call(scene.b, &call, NULL), FOS_OK);
+	actor_finish(scene.b, arrival.id);
+	expect_quota(&scene);
+	end(&scene);
+}
+
+/* An exception through a child, said to be its end. */
+static bool said_to_end(struct scene *scene, const struct world_node *node, struct core_output *out,
+						fos_status status, uint32_t process)
+{
+	struct wire_answer_delivery *delivery = delivery_of(out, 11);
+	if (delivery == NULL || !delivery->exception || !first(scene))
+		return true;
+	struct wire_exception *exception =
+		(void *)((struct wire_range *)(void *)(delivery + 1) + delivery->range_count);
+	exception->status = status;
+	exception->node = node->number;
+	exception->process = process;
+	return true;
+}
+
+static bool by_deadline(struct scene *scene, const struct world_node *node, struct core_output *out)
+{
+	return said_to_end(scene, node, out, FOS_TIMED_OUT, 0);
+}
+
+static bool by_quota(struct scene *scene, const struct world_node *node, struct core_output *out)
+{
+	return said_to_end(scene, node, out, FOS_QUOTA, scene->a.process);
+}
+
+static void a_child_of_once_ends_for_a_reason(void **state)
+{
+	(void)state;
+	static const lie lies[] = {NULL, by_deadline, by_quota};
+	for (unsigned i = 0; i < BASE_COUNT(lies); i++) {
+		struct scene scene;
+		begin(&scene, lies[i]);
+		uint64_t child = actor_revtree(scene.a, actor_once(scene.a, 11, 0));
+		uint64_t door = actor_give(scene.b, actor_request(scene.b, 7), scene.a);
+		invoke(&scene, scene.a, door, 0, child);
+		world_settle(scene.world);
+		struct arrival arrival;
+		assert_true(actor_arrival(scene.b, &arrival));
+		assert_int_equal(actor_fail(scene.b, arrival.id, FOS_DEVICE, "so it goes"), FOS_OK);
+		conclude(&scene);
+		assert_int_equal(scene.lies, lies[i] != NULL);
+		if (lies[i] == NULL)
+			assert_string_equal(oracle_reason(scene.oracle), "");
+		else
+			assert_non_null(strstr(oracle_reason(scene.oracle), "nothing explains"));
+		end(&scene);
+	}
+}
+
 /* ------------------------------------------------------------------ a long way */
 
 /* Of a copy with `then` whoever loses a link of its way tells that he cannot know: its source's
@@ -540,10 +660,17 @@ static void each_lost_link_may_be_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(is_content_with_cores), cmocka_unit_test(sees_through_lies),
-		cmocka_unit_test(knows_what_is_revoked), cmocka_unit_test(misses_what_never_came),
-		cmocka_unit_test(compares_tables),       cmocka_unit_test(each_lost_link_may_be_told),
-		cmocka_unit_test(misses_a_firing),       cmocka_unit_test(asks_which_owner_was_lost),
+		cmocka_unit_test(is_content_with_cores),
+		cmocka_unit_test(sees_through_lies),
+		cmocka_unit_test(knows_what_is_revoked),
+		cmocka_unit_test(misses_what_never_came),
+		cmocka_unit_test(compares_tables),
+		cmocka_unit_test(each_lost_link_may_be_told),
+		cmocka_unit_test(misses_a_firing),
+		cmocka_unit_test(asks_which_owner_was_lost),
+		cmocka_unit_test(a_child_of_once_may_end_by_quota),
+		cmocka_unit_test(once_may_end_by_an_inherited_on_error),
+		cmocka_unit_test(a_child_of_once_ends_for_a_reason),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,13 +3,6 @@
  * invocations came to nothing, by what explains it. */
 #include "sim/oracle_invoke.h"
 
-static const struct oracle_thing *base_of(const struct oracle_thing *thing)
-{
-	while (thing->parent != NULL)
-		thing = thing->parent;
-	return thing;
-}
-
 /* Dead by somebody's will, or with its Process. */
 static bool was_killed(const struct oracle_thing *thing)
 {
@@ -43,12 +36,12 @@ static bool out_of_reach(const struct oracle *o, const struct oracle_made *made,
 /* Whether an exception for it may have been dropped where its on_error lives. */
 static bool has_no_place(const struct oracle *o, const struct oracle_made *made)
 {
-	const struct oracle_thing *error = made->on_error->object;
+	struct oracle_thing *error = made->on_error->object;
 	const struct oracle_process *provider = error->process;
 	return oracle_life(o, error) != ORACLE_LIVE || provider->tight_moment >= made->moment ||
 		   !oracle_fits(o, provider, FOS_CAPS_MAX, made->on_error->weight) ||
-		   (!base_of(error)->is_once && (since(provider->channel_full[error->channel], made) ||
-										 since(provider->finish_full, made)));
+		   (!oracle_base(error)->is_once && (since(provider->channel_full[error->channel], made) ||
+											 since(provider->finish_full, made)));
 }
 
 /* Many in the name of one: the room for those that wait is bounded. */
@@ -75,7 +68,7 @@ static bool may_stay_untold(struct oracle *o, const struct oracle_made *made)
 
 void oracle_check_told(struct oracle *o, const struct oracle_made *made)
 {
-	bool silent = made->kind == ORACLE_PLAIN && base_of(made->target)->is_once;
+	bool silent = made->kind == ORACLE_PLAIN && oracle_base(made->target)->is_once;
 	if (made->on_error == NULL || made->kind == ORACLE_THEN || made->delivered || made->perhaps ||
 		made->told_count > 0 || silent || may_stay_untold(o, made))
 		return;

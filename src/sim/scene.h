@@ -85,13 +85,16 @@ static inline void tell_begin(struct scene *scene)
 	}
 }
 
-static inline void begin(struct scene *scene, lie wrong)
+/* values_bytes: each Process's bytes by value; 0: as many as usual. */
+static inline void begin_within(struct scene *scene, lie wrong, uint32_t values_bytes)
 {
 	struct oracle_config config = {.core_of = core_of, .context = scene};
 	*scene = (struct scene){.lie = wrong};
 	core_config_default(&config.core);
 	config.core.slice = 4096;
 	config.core.limits.deliveries = 4;
+	if (values_bytes != 0)
+		config.core.limits.values_bytes = values_bytes;
 	scene->world = world_new(NODES, &config.core);
 	scene->oracle = oracle_new(&config);
 	tell_begin(scene);
@@ -101,6 +104,11 @@ static inline void begin(struct scene *scene, lie wrong)
 	scene->b = actor_new(scene->world, B);
 	scene->c = actor_new(scene->world, C);
 	scene->d = actor_new(scene->world, D);
+}
+
+static inline void begin(struct scene *scene, lie wrong)
+{
+	begin_within(scene, wrong, 0);
 }
 
 /* Lets everything end, and compares all tables. */
