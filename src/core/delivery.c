@@ -107,7 +107,8 @@ static bool fits_once(const struct invocation *inv)
 static fos_status fill_slots(struct core *core, struct process *process, bool kept,
 							 const struct bundle *bundle, struct delivery *delivery)
 {
-	for (uint32_t i = 0; i < delivery->cap_count; i++) {
+	uint32_t cap_count = bundle != NULL ? bundle->cap_count : 0;
+	for (uint32_t i = 0; i < cap_count; i++) {
 		struct value *value = bundle->caps[i].value;
 		uint64_t *cap = &delivery->caps[i];
 		fos_status status = kept ? core_slot_add_kept(core, process, value, cap)

@@ -118,6 +118,7 @@ static fos_status keep(struct core *core, const struct revoking *want, struct ob
 		revoking = LIST_FIRST(&process->spare, struct revoking, of_asker);
 		list_remove(&revoking->of_asker);
 	} else {
+		BASE_ASSERT(object != NULL); /* a peer asks for what is ours */
 		revoking = object->revoking;
 		object->revoking = NULL;
 		if (revoking == NULL)
