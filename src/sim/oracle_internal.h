@@ -422,6 +422,8 @@ struct oracle_open *oracle_open_find(struct oracle_process *process, uint64_t id
 bool oracle_open_add(struct oracle *o, struct oracle_open *open);
 void oracle_open_end(struct oracle *o, struct oracle_open *open, bool finished);
 void oracle_space_end(struct oracle *o, struct oracle_process *process);
+/* Its slots or bytes have become more, or become less: whether they may have been too many. */
+void oracle_note_tight(struct oracle *o, struct oracle_process *process);
 
 /* ------------------------------------------------------------------ oracle_thing.c */
 

@@ -99,6 +99,7 @@ struct oracle_made *oracle_made_new(struct oracle *o, enum oracle_made_kind kind
 	made->weight = (args != NULL ? args->weight : 0) + (on_error != NULL ? on_error->weight : 0);
 	source->waiting++;
 	source->weight += made->weight;
+	oracle_note_tight(o, source);
 	oracle_wait_begin(o, made);
 	return made;
 }
@@ -127,6 +128,7 @@ void oracle_retire(struct oracle *o, struct oracle_made *made)
 	oracle_wait_end(o, made);
 	list_remove(&made->key);
 	list_remove(&made->of_object);
+	oracle_note_tight(o, made->source);
 	made->source->waiting--;
 	made->source->weight -= made->weight;
 	made->time = o->now;

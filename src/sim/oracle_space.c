@@ -45,7 +45,7 @@ bool oracle_cell_holds(const struct oracle_process *process, const struct oracle
 							  cell->cap, &seen));
 }
 
-static void note_tight(struct oracle *o, struct oracle_process *process)
+void oracle_note_tight(struct oracle *o, struct oracle_process *process)
 {
 	const struct core_limits *limits = &o->config.core.limits;
 	uint64_t kept = process->once_living;
@@ -88,7 +88,7 @@ bool oracle_slot_add(struct oracle *o, struct oracle_process *process, uint64_t 
 	process->slots++;
 	process->weight += value->weight;
 	note_held(o, process, value);
-	note_tight(o, process);
+	oracle_note_tight(o, process);
 	return true;
 }
 
@@ -105,7 +105,7 @@ void oracle_slot_close(struct oracle *o, struct oracle_process *process, uint64_
 		}
 		cell->monitors[i] = NULL;
 	}
-	note_tight(o, process);
+	oracle_note_tight(o, process);
 	process->slots--;
 	process->weight -= cell->value->weight;
 	oracle_release(o, cell->value);
@@ -151,6 +151,7 @@ bool oracle_open_add(struct oracle *o, struct oracle_open *open)
 	oracle_count(open->object, 1, 0, 0);
 	if (open->on_error != NULL)
 		process->weight += open->on_error->weight;
+	oracle_note_tight(o, process);
 	if (open->is_once) {
 		process->once_open++;
 	} else {
@@ -173,6 +174,7 @@ void oracle_open_end(struct oracle *o, struct oracle_open *open, bool finished)
 	}
 	process->opens[index_of(open->id)] = NULL;
 	list_remove(&open->of_process);
+	oracle_note_tight(o, process);
 	if (open->on_error != NULL)
 		process->weight -= open->on_error->weight;
 	if (open->is_once) {

@@ -620,6 +620,38 @@ static void a_child_of_once_ends_for_a_reason(void **state)
 	}
 }
 
+/* ------------------------------------------------------------------ a provider that waits itself
+ */
+
+/* What came back to a provider from others holds all of its bytes, so that nothing can be delivered
+ * to it; soon after they have gone, and its slots were the same all the time. */
+static void who_waits_may_refuse(void **state)
+{
+	(void)state;
+	static const uint8_t bytes[BYTES];
+	struct scene scene;
+	begin_within(&scene, NULL, VALUES);
+	uint64_t own = actor_request(scene.a, 9);
+	uint64_t door = actor_give(scene.b, actor_request(scene.b, 7), scene.a);
+	uint64_t far_door = actor_give(scene.c, actor_request(scene.c, 8), scene.b);
+	struct call call = call_invoke(far_door, 0, 0);
+	call_imm(&call, 0, 0, bytes, sizeof bytes);
+	for (unsigned i = 0; i < 14; i++)
+		assert_int_equal(actor_call(scene.b, &call, NULL), FOS_OK);
+	world_settle(scene.world);
+	invoke(&scene, scene.a, door, own, 0);
+	world_settle(scene.world);
+	for (unsigned i = 0; i < 14; i++) {
+		finish_all(scene.c);
+		world_settle(scene.world);
+	}
+	struct arrival arrival;
+	assert_false(actor_arrival(scene.b, &arrival));
+	conclude(&scene);
+	assert_string_equal(oracle_reason(scene.oracle), "");
+	end(&scene);
+}
+
 /* ------------------------------------------------------------------ a long way */
 
 /* Of a copy with `then` whoever loses a link of its way tells that he cannot know: its source's
@@ -671,6 +703,7 @@ int main(void)
 		cmocka_unit_test(a_child_of_once_may_end_by_quota),
 		cmocka_unit_test(once_may_end_by_an_inherited_on_error),
 		cmocka_unit_test(a_child_of_once_ends_for_a_reason),
+		cmocka_unit_test(who_waits_may_refuse),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
