@@ -17,7 +17,6 @@ allowed() { # folder -> the folders whose headers it may include
     src/services/*|src/apps/*|src/tools|examples) echo "fractos own" ;;
     src/bench) echo "fractos base wire own" ;; # measures bare rings beside ours
     src/bench/peers) echo "own" ;; # knows nothing of FractOS
-    src/bench/peers) echo "own" ;; # knows nothing of FractOS
     *) echo none ;;
   esac
 }

@@ -672,11 +672,8 @@ void *core_alloc_reserved(struct core *core, size_t size);
 /* Out of the reserve too, but NULL where even that is used up. */
 void *core_alloc_kept(struct core *core, size_t size);
 void core_free(struct core *core, void *block, size_t size);
-enum core_room {                     /* of `memory` */
-				 CORE_ROOM,          /* without the reserve */
-				 CORE_ROOM_RESERVED, /* and with it */
-				 CORE_ROOM_BEYOND    /* and more than that: for what must be said */
-};
+/* Of `memory`: without the reserve; with it; and more than that, for what must be said. */
+enum core_room { CORE_ROOM, CORE_ROOM_RESERVED, CORE_ROOM_BEYOND };
 /* Memory for the Controller's own tables: does not count as in use. NULL: none. */
 void *core_grow(struct core *core, size_t size, enum core_room room);
 size_t core_pool_room(size_t size); /* bytes that a block of this size really takes */
@@ -894,12 +891,12 @@ void core_revoke_send(struct core *core, struct session *session, const struct a
 					  bool drain); /* there is a credit */
 void core_revoking_send(struct core *core, struct session *session, struct revoking *revoking);
 void core_revoking_end(struct core *core, struct revoking *revoking, fos_status status);
-/* Some of those that wait for the dead object may have what they wait for. */
 /* The records that a Process's revocations will need. False: no memory. */
 bool core_revokings_prepare(struct core *core, struct process *process);
 void core_revokings_release(struct core *core, struct process *process);
 /* The one that a peer's child will. */
 bool core_revoking_prepare(struct core *core, struct object *child);
+/* Some of those that wait for the dead object may have what they wait for. */
 void core_revokings_settle(struct core *core, struct object *object);
 void core_revokings_session_end(struct core *core, struct session *session);
 void core_revokings_process_end(struct core *core, struct process *process);
@@ -1024,6 +1021,9 @@ void core_process_wake(struct core *core, struct process *process);
 void core_inbox_run(struct core *core, struct channel *channel);
 /* The object died: its waiters go on to hear of it. */
 void core_inbox_object_end(struct core *core, struct object *object);
+/* Sends ROOM: to the owner's source, or back to the owner. */
+void core_inbox_room(struct core *core, struct session *session, const struct core_ref *target,
+					 uint32_t count);
 /* So many wait behind a retry for what is dead: they are sent on as well, to be refused. */
 void core_inbox_refuse(struct core *core, struct session *session, const struct core_ref *target,
 					   uint32_t count);

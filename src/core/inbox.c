@@ -229,8 +229,8 @@ void core_process_wake(struct core *core, struct process *process)
 	}
 }
 
-static void send_room(struct core *core, struct session *session, const struct core_ref *target,
-					  uint32_t count)
+void core_inbox_room(struct core *core, struct session *session, const struct core_ref *target,
+					 uint32_t count)
 {
 	struct wire_message_room *room =
 		core_session_send(core, session, WIRE_MESSAGE_TYPE_ROOM, sizeof *room);
@@ -249,7 +249,7 @@ static void grant(struct core *core, struct waiter *waiter)
 	channel->reserved++;
 	channel->process->reserved++;
 	if (!PLANTED(room_lost))
-		send_room(core, waiter->session, &ref, 1);
+		core_inbox_room(core, waiter->session, &ref, 1);
 	settle_waiter(core, waiter);
 }
 
@@ -296,7 +296,7 @@ void core_inbox_refuse(struct core *core, struct session *session, const struct 
 					   uint32_t count)
 {
 	CORE_COVER(core, inbox_refuse);
-	send_room(core, session, target, count);
+	core_inbox_room(core, session, target, count);
 }
 
 /* A dead object gives no more places: whatever waits for it is sent on to be refused. */

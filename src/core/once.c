@@ -39,13 +39,20 @@ static void free_record(struct core *core, struct object *object)
 	object->request.ended = NULL;
 }
 
-struct delivery *core_once_record(struct object *object)
+static struct object *base_of(struct object *object)
 {
 	while (object->parent != NULL)
 		object = object->parent;
-	struct delivery *record = object->once ? object->request.ended : NULL;
-	if (record != NULL)
-		object->request.ended = NULL;
+	return object;
+}
+
+struct delivery *core_once_record(struct object *object)
+{
+	struct object *base = base_of(object);
+	if (!base->once)
+		return NULL;
+	struct delivery *record = base->request.ended;
+	base->request.ended = NULL;
 	return record;
 }
 
@@ -99,13 +106,6 @@ static void consume(struct core *core, struct invocation *inv, struct object *ob
 	if (!PLANTED(once_twice))
 		core_object_consume(core, base);
 	core_object_unpin(core, base);
-}
-
-static struct object *base_of(struct object *object)
-{
-	while (object->parent != NULL)
-		object = object->parent;
-	return object;
 }
 
 fos_status core_once_arrive(struct core *core, struct invocation *inv, struct object *object)

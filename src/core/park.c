@@ -77,14 +77,8 @@ void core_park_append(struct core *core, struct park *park, struct invocation *i
 static void return_room(struct core *core, struct session *session, const struct core_ref *target,
 						uint32_t count)
 {
-	if (session->ending)
-		return;
-	struct wire_message_room *room =
-		core_session_send(core, session, WIRE_MESSAGE_TYPE_ROOM, sizeof *room);
-	room->epoch = target->epoch;
-	room->serial = target->serial;
-	room->index = target->index;
-	room->count = count;
+	if (!session->ending)
+		core_inbox_room(core, session, target, count);
 }
 
 void core_park_left(struct core *core, struct invocation *inv)

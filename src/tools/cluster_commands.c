@@ -45,29 +45,16 @@ static bool take_rate(const char *value, uint64_t *out)
 	return false;
 }
 
-static bool take_nodes(const char *value, struct cluster *out)
+static bool take_number(const char *option, const char *what, const char *value, unsigned least,
+						unsigned most, unsigned *out)
 {
 	char *end;
-	unsigned long count = strtoul(value, &end, 10);
+	unsigned long number = strtoul(value, &end, 10);
 
-	if (value[0] < '0' || value[0] > '9' || *end != '\0' || count < NODES_LEAST ||
-		count > NODES_MAX) {
-		complain("--nodes takes a number of nodes, %d to %d", NODES_LEAST, NODES_MAX);
-		return false;
-	}
-	cluster_set_nodes(out, (unsigned)count);
-	return true;
-}
-
-static bool take_timeout(const char *value, unsigned *out)
-{
-	char *end;
-	unsigned long ms = strtoul(value, &end, 10);
-
-	*out = (unsigned)ms;
-	if (value[0] >= '0' && value[0] <= '9' && *end == '\0' && ms >= 50 && ms <= 60000)
+	*out = (unsigned)number;
+	if (value[0] >= '0' && value[0] <= '9' && *end == '\0' && number >= least && number <= most)
 		return true;
-	complain("--failure-timeout takes milliseconds, 50 to 60000");
+	complain("%s takes %s, %u to %u", option, what, least, most);
 	return false;
 }
 
@@ -128,8 +115,11 @@ int command_up(int argc, char **argv)
 		else if (c == 's')
 			cluster.respawn = false;
 		else if (c == 'c') {
-			if (!take_nodes(optarg, &cluster))
+			unsigned nodes;
+			if (!take_number("--nodes", "a number of nodes", optarg, NODES_LEAST, NODES_MAX,
+							 &nodes))
 				return 2;
+			cluster_set_nodes(&cluster, nodes);
 		} else if (c == 'd') {
 			if (!realpath(optarg, cluster.data)) {
 				complain("--data %s: %s", optarg, strerror(errno));
@@ -137,7 +127,8 @@ int command_up(int argc, char **argv)
 			}
 			cluster.own_data = false;
 		} else if (c == 't') {
-			if (!take_timeout(optarg, &cluster.failure_timeout))
+			if (!take_number("--failure-timeout", "milliseconds", optarg, 50, 60000,
+							 &cluster.failure_timeout))
 				return 2;
 		} else if (c != 'r' || !take_rate(optarg, &cluster.rate)) {
 			return 2;

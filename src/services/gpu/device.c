@@ -232,6 +232,8 @@ bool device_stop(struct service *service, uint64_t time)
 	uint64_t nanoseconds = (uint64_t)end.tv_nsec + time;
 	end.tv_sec += (time_t)(nanoseconds / 1000000000);
 	end.tv_nsec = (long)(nanoseconds % 1000000000);
-	service->device_stopped = pthread_timedjoin_np(service->device_thread, NULL, &end) == 0;
-	return service->device_stopped;
+	if (pthread_timedjoin_np(service->device_thread, NULL, &end) != 0)
+		return false; /* it reads device_stopped still */
+	service->device_stopped = true;
+	return true;
 }
