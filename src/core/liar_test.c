@@ -1,5 +1,5 @@
-/* A peer that lies: messages that are well formed but cannot be. Each ends the session, says why,
- * and leaves nothing; what is only unusual does not. */
+/* A peer that lies: messages that are well formed but cannot be, or are not even that. Each ends
+ * the session, says why, and leaves nothing; what is only unusual does not. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -244,12 +244,131 @@ static void slices_that_do_not_follow(void **state)
 	NEXT_WITH((m.head.status = FOS_REVOKED, m.head.length = 0), NULL);
 }
 
+/* ------------------------------------------------------------------ malformed, or too many */
+
+/* Whatever single byte of a real message is changed, the core lives, and the session goes on or
+ * ends. */
+static void broken_messages(void **state)
+{
+	(void)state;
+	for (unsigned seed = 0; seed < 600; seed++) {
+		struct world *world = world_new(2, NULL);
+		struct actor a = actor_new(world, A), b = actor_new(world, B);
+		uint64_t door = actor_give(b, actor_request(b, 1), a);
+		uint64_t dst = actor_give(b, actor_memory(b, 0, 4096, 3), a);
+		uint64_t src = actor_memory(a, 0, 4096, 3);
+		struct call call = call_invoke(door, 0, 0);
+		call_imm(&call, 0, 0, "hello", 5);
+		call_cap(&call, 0, 1, call_slot(&call, src));
+		unsigned refined = call_refine(&call, door);
+		call_cap(&call, refined, 3, 1);
+		call.entries[0].on_error = (uint16_t)refined;
+		assert_int_equal(actor_call(a, &call, NULL), FOS_OK);
+		call = call_copy(dst, src, 0, 0);
+		call_cap(&call, 0, FOS_NEXT, call_slot(&call, door));
+		call_submit(a, &call);
+		enum core_lane lane = seed % 2 ? CORE_BULK : CORE_CONTROL;
+		struct packet *packet = world->links[A][B][lane].first;
+		assert_non_null(packet);
+		struct base_random random = {seed};
+		size_t at = base_random_below(&random, BASE_MIN(packet->size, (size_t)500));
+		packet->bytes[at] = (uint8_t)(packet->bytes[at] ^ (1u << base_random_below(&random, 8)));
+		world_settle(world);
+		assert_int_equal(actor_usage(a).copies, 0);
+		world_end(world);
+	}
+}
+
+static void send_raw(struct world *world, const void *bytes, size_t size, enum core_lane lane)
+{
+	world_step(
+		&world->nodes[A],
+		&(struct core_event){
+			.type = CORE_MESSAGE, .node = B + 1, .lane = lane, .bytes = bytes, .size = size});
+}
+
+static void hostile_peer(void **state)
+{
+	(void)state;
+	static const char *const reasons[] = {"a message is missing or came twice",
+										  "a message on the wrong lane",
+										  "a malformed message",
+										  "more credits than there are",
+										  "a bounce of what was never sent",
+										  "word of a registry from where it is not"};
+	for (unsigned i = 0; i < BASE_COUNT(reasons); i++) {
+		struct world *world = world_new(2, NULL);
+		struct wire_message_credit credit = {
+			.header = {.size = sizeof credit, .type = WIRE_MESSAGE_TYPE_CREDIT}};
+		struct {
+			struct wire_message_bounce head;
+			struct wire_args args;
+			struct wire_entry entry;
+		} bounce = {.head.header = {.size = sizeof bounce, .type = WIRE_MESSAGE_TYPE_BOUNCE},
+					.args.entry_count = 1};
+		struct wire_message_registry registry = {
+			.header = {.size = sizeof registry, .type = WIRE_MESSAGE_TYPE_REGISTRY},
+			.node = 9,
+			.serial = 2};
+		credit.header.sequence = i == 0;
+		credit.header.zero32 = i == 2;
+		credit.header.credits[WIRE_CLASS_DATA] = i == 3;
+		if (i < 4)
+			send_raw(world, &credit, sizeof credit, i == 1 ? CORE_BULK : CORE_CONTROL);
+		else if (i == 4)
+			send_raw(world, &bounce, sizeof bounce, CORE_CONTROL);
+		else
+			send_raw(world, &registry, sizeof registry, CORE_CONTROL);
+		assert_int_equal(world->nodes[A].ended_sessions, 1);
+		assert_string_equal(world->nodes[A].reason, reasons[i]);
+		assert_int_equal(core_counters(world->nodes[A].core)->protocol_errors, 1);
+		world_end(world);
+	}
+}
+
+/* A peer that sends more than it has credits for. */
+static void greedy_peer(void **state)
+{
+	(void)state;
+	struct world *world = world_new(2, NULL);
+	struct {
+		struct wire_message_copy head;
+		struct wire_args args;
+		struct wire_entry entries[3];
+		struct wire_bound bounds[2];
+	} copy = {
+		.head.header = {.size = sizeof copy, .type = WIRE_MESSAGE_TYPE_COPY},
+		.head.time_left = 1000000,
+		.args = {.entry_count = 3, .bound_count = 2},
+		.entries = {{0},
+					{.kind = FOS_MEMORY, .length = 8, .rights = 3, .node = 3, .serial = 2},
+					{.kind = FOS_MEMORY, .length = 8, .rights = 3, .node = 1, .serial = 2}},
+		.bounds = {{.index = WIRE_COPY_DST, .value = 1}, {.index = WIRE_COPY_SRC, .value = 2}}};
+	unsigned sent = 0;
+	while (world->nodes[A].ended_sessions == 0 && sent < 1000) {
+		/* Credits of refused copies come back; the sender does not count them. */
+		send_raw(world, &copy, sizeof copy, CORE_CONTROL);
+		copy.head.header.sequence++;
+		sent++;
+		if (sent == 200)
+			break;
+	}
+	assert_int_equal(world->nodes[A].ended_sessions, 0);
+	assert_int_equal(core_counters(world->nodes[A].core)->sent.copy_done, 200);
+	world_end(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(copies_of_what_is_none),     cmocka_unit_test(more_copies_than_credits),
-		cmocka_unit_test(invocations_that_cannot_be), cmocka_unit_test(continuations_that_are_none),
+		cmocka_unit_test(copies_of_what_is_none),
+		cmocka_unit_test(more_copies_than_credits),
+		cmocka_unit_test(invocations_that_cannot_be),
+		cmocka_unit_test(continuations_that_are_none),
 		cmocka_unit_test(slices_that_do_not_follow),
+		cmocka_unit_test(broken_messages),
+		cmocka_unit_test(hostile_peer),
+		cmocka_unit_test(greedy_peer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
