@@ -103,6 +103,9 @@ void actor_gone(struct actor actor);
 void actor_free(struct actor actor);
 uint8_t *actor_arena(struct actor actor);
 struct core_usage actor_usage(struct actor actor);
+/* The next delivery of its channel, or the answer to that cookie, which the caller frees. NULL:
+ * none. */
+struct packet *actor_record(struct actor actor, bool delivery, uint64_t cookie);
 
 /* A call: fixed part and, where it has one, a table of arguments. */
 struct call {
