@@ -6,7 +6,7 @@
  *     run.c       one seed: steps, faults, the end in which everything must converge
  *     world.c     cores, what they put out, arenas, slices, lives of nodes and Processes
  *     network.c   sessions and links: delay, clog, cut, partition
- *     program.c   what Processes do: random calls, and what they do with deliveries
+ *     program.c   what Processes do: random calls, and what they do with deliveries (program.h)
  *     ledger.c    what must hold at each step and at the end, whatever the oracle says
  *     tables.c    when all is at rest: what the Controllers hold must agree
  *     cover.c     which transitions were seen
