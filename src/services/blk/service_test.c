@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -68,6 +69,16 @@ static void hold_device(const struct fixture *f, bool hold)
 		file_write(f->hold, "", 0600);
 	else
 		assert_int_equal(unlink(f->hold), 0);
+}
+
+/* Until the device has something that is held back. */
+static void await_held(const struct fixture *f)
+{
+	uint64_t end = now() + PATIENCE;
+	struct stat status = {0};
+	while (stat(f->hold, &status) == 0 && status.st_size == 0 && now() < end)
+		fos_wait(f->client.ch, SECOND / 100);
+	assert_true(status.st_size > 0);
 }
 
 static int setup(void **state)
@@ -584,8 +595,7 @@ static void test_exclusive_stopped(void **state)
 	assert_int_equal(fos_blk_create(ch, f->client.blk, "data", 8192), FOS_OK);
 	pid_t holder = start_holder(f);
 	hold_device(f, true);
-	while (stat_of(&f->client, "requests") == 0)
-		fos_wait(ch, SECOND / 100);
+	await_held(f);
 	kill(holder, SIGSTOP);
 	landing_init(&landing, f);
 	start_open(&landing, f->client.blk, EXCLUSIVE);
@@ -608,8 +618,7 @@ static void test_exclusive_stopped(void **state)
 	/* What does not end in time is said so, and can be asked for again. */
 	holder = start_holder(f);
 	hold_device(f, true);
-	while (stat_of(&f->client, "requests") == 0)
-		fos_wait(ch, SECOND / 100);
+	await_held(f);
 	start_open(&landing, f->client.blk, EXCLUSIVE);
 	expect(&landing, FOS_TIMED_OUT, "what its earlier holder began is not over");
 	hold_device(f, false);
@@ -633,8 +642,7 @@ static void test_killed_while_device_works(void **state)
 	hold_device(f, true);
 	landing_init(&landing, f);
 	start(&landing, child, &range, 1, f->memory);
-	while (stat_of(&f->client, "requests") == 0)
-		fos_wait(ch, SECOND / 100);
+	await_held(f);
 	kill(f->blk, SIGKILL);
 	launch_end(f->blk, 0);
 	f->blk = 0;
@@ -724,7 +732,8 @@ static void test_controller_lost(void **state)
 	assert_true(cluster_start(&f->cluster, 1)); /* it removes what the killed one left */
 }
 
-int main(void)
+/* An argument is a pattern of the tests that run. */
+int main(int argc, char **argv)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
@@ -741,5 +750,7 @@ int main(void)
 		TEST(test_killed_under_load),
 		TEST(test_controller_lost),
 	};
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -67,6 +68,16 @@ static void hold_device(const struct fixture *f, bool hold)
 		file_write(f->hold, "", 0600);
 	else
 		assert_int_equal(unlink(f->hold), 0);
+}
+
+/* Until the device has something that is held back. */
+static void await_held(const struct fixture *f)
+{
+	uint64_t end = now() + PATIENCE;
+	struct stat status = {0};
+	while (stat(f->hold, &status) == 0 && status.st_size == 0 && now() < end)
+		fos_wait(f->ch, SECOND / 100);
+	assert_true(status.st_size > 0);
 }
 
 static void start_fs_at(struct fixture *f, int node)
@@ -925,8 +936,6 @@ static void test_direct_held(void **state)
 {
 	struct fixture *f = *state;
 	enum { SIZE = 1 << 20 };
-	fos_cap blk;
-	assert_int_equal(fos_registry_wait(f->ch, "blk", PATIENCE, &blk), FOS_OK);
 	for (unsigned taking = 0; taking < TAKINGS; taking++) {
 		fos_fs_stat stat, other;
 		fos_fs_direct direct;
@@ -940,8 +949,7 @@ static void test_direct_held(void **state)
 		hold_device(f, true);
 		memset(f->bytes, 'x', SIZE);
 		begin_direct_write(f, &calls[0], &direct, SIZE);
-		while (stat_of(f, blk, "requests") == 0)
-			fos_wait(f->ch, SECOND / 100);
+		await_held(f);
 		fos_cap close = direct.close;
 		calls[1] = (struct call){.ended = true};
 		if (taking == TRUNCATED)
@@ -976,7 +984,6 @@ static void test_direct_held(void **state)
 		assert_int_equal(fos_fs_unlink(f->ch, f->root, "/next"), FOS_OK);
 		expect_nothing_lent(f, blocks_free);
 	}
-	assert_int_equal(fos_cap_close(f->ch, blk), FOS_OK);
 }
 
 /* A mediated read that outlives its own deadline at the device keeps its blocks from others. */
@@ -988,13 +995,10 @@ static void test_mediated_held(void **state)
 	uint64_t blocks_free = stat_of(f, f->root, "blocks_free");
 	make_file(f, "/f", 'a', CALL_BYTES, &stat);
 	uint64_t less_free = stat_of(f, f->root, "blocks_free");
-	fos_cap blk;
-	assert_int_equal(fos_registry_wait(f->ch, "blk", PATIENCE, &blk), FOS_OK);
 	hold_device(f, true);
 	fos_fs_item item = {stat.file, 0, CALL_BYTES};
 	begin_call_for(f, &call, FOS_FS_READ, 0, &item, 0, 2 * SECOND);
-	while (stat_of(f, blk, "requests") == 0)
-		fos_wait(f->ch, SECOND / 100);
+	await_held(f);
 	assert_int_equal(fos_fs_unlink(f->ch, f->root, "/f"), FOS_OK);
 	for (uint64_t end = now() + PATIENCE; !call.ended && now() < end;)
 		fos_wait(f->ch, SECOND / 20);
@@ -1006,7 +1010,6 @@ static void test_mediated_held(void **state)
 	assert_true(stat_of(f, f->root, "blocks_limbo") > 0);
 	hold_device(f, false);
 	expect_nothing_lent(f, blocks_free);
-	assert_int_equal(fos_cap_close(f->ch, blk), FOS_OK);
 }
 
 /* The block service is killed while its device works: nothing of it is used for something else
@@ -1029,6 +1032,7 @@ static void test_blk_killed_held(void **state)
 	begin_call(f, &calls[1], FOS_FS_WRITE, 0, &item, 0);
 	while (stat_of(f, blk, "requests") < 2)
 		fos_wait(f->ch, SECOND / 100);
+	await_held(f);
 	kill_one(&f->blk);
 	for (uint64_t end = now() + PATIENCE; !(calls[0].ended && calls[1].ended) && now() < end;)
 		fos_wait(f->ch, SECOND / 20);
@@ -1056,13 +1060,10 @@ static void test_fs_moves(void **state)
 	struct call call;
 	make_file(f, "/f", 'a', CALL_BYTES, &stat);
 	open_direct(f, stat.file, 0, &direct);
-	fos_cap blk;
-	assert_int_equal(fos_registry_wait(f->ch, "blk", PATIENCE, &blk), FOS_OK);
 	hold_device(f, true);
 	memset(f->bytes, 'x', CALL_BYTES);
 	begin_direct_write(f, &call, &direct, CALL_BYTES);
-	while (stat_of(f, blk, "requests") == 0)
-		fos_wait(f->ch, SECOND / 100);
+	await_held(f);
 	kill_one(&f->fs);
 	uint64_t begin = now();
 	pid_t later = fork();
@@ -1081,7 +1082,6 @@ static void test_fs_moves(void **state)
 	assert_int_equal(call.status, FOS_OK);
 	expect_all(f, stat.file, 'x', CALL_BYTES, 0);
 	expect_taken_back(f, &direct);
-	assert_int_equal(fos_cap_close(f->ch, blk), FOS_OK);
 }
 
 /* A client of its own at `node` that uses a file directly until it is killed. */
