@@ -71,15 +71,23 @@ static uint32_t tag_of(const struct wire_answer_delivery *record, const uint8_t 
 	return number;
 }
 
+static bool memory_ended(const struct world *world)
+{
+	for (uint32_t i = 0; i < world->node_count; i++)
+		if (world->nodes[i].core != NULL && core_inspect_refusals(world->nodes[i].core) > 0)
+			return true;
+	return false;
+}
+
 /* What a delivery says of a capability is what its slot holds. */
 static void check_slot(struct world *world, struct process *process,
 					   const struct wire_delivered *delivered)
 {
 	struct core_view_slot slot;
 	if (!core_inspect_slot(process->node->core, process->serial, delivered->cap, &slot)) {
-		/* A tracked child whose owner is out of reach is dropped where it arrives, also while the
-		 * end of the session with it is still to come. */
-		if (world->losses > 0 || world->reasons > 0 || !network_quiet(world))
+		/* A tracked child is dropped where it arrives if its owner is out of reach, also while the
+		 * end of the session with it is still to come, or had no memory to register the holder. */
+		if (world->losses > 0 || world->reasons > 0 || !network_quiet(world) || memory_ended(world))
 			return;
 		sim_violation(world, "a delivery names a slot that its Process does not have");
 	}
