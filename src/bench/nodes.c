@@ -97,7 +97,9 @@ const struct bench_node *bench_node(const struct bench_context *context, const c
 #define MILLISECOND 1000000
 
 /* Counters not older than `since`. Tables are written when the Controller falls asleep, and while
- * it is busy ten times a second; it wakes for a heartbeat at the latest. */
+ * it is busy ten times a second; it wakes for a heartbeat at the latest. Who only reads shared
+ * memory is told of nothing: a Controller that woke its readers would pay for them in what is
+ * measured. So it is looked at, after the measuring. */
 static bool read_counters(const struct bench_node *node, uint64_t since, fos_counters *out)
 {
 	const fos_recorder *r = node->recorder;

@@ -13,14 +13,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "compose.h"
 #include "copy.h"
 #include "rpc.h"
 
-enum { STAGES = 3, ORDER_MS = 60000, TRANSFER = 1 << 20, KINDS = 2, WORDS = 200 };
+enum {
+	STAGES = 3,
+	ORDER_MS = 60000,
+	UCX_START_MS = 5000,
+	TRANSFER = 1 << 20,
+	KINDS = 2,
+	WORDS = 200
+};
 static const char *const kinds[KINDS] = {"grpc", "capnp"};
 static const char *const kind_names[KINDS] = {"gRPC", "Cap'n Proto"};
 
@@ -121,36 +127,51 @@ static double read_ucx(struct party *client)
 	return 0;
 }
 
-/* A client that comes before the server listens just ends: once more, a little later. */
-static uint64_t run_ucx(void *arg, unsigned count)
+/* A server of its own, at a port that nobody else has. It says on its standard output when it
+ * listens; line by line, or we would hear of it at its end. */
+static bool serve_ucx(const struct bench_context *context, const char *node, const char *device,
+					  char number[16], struct party *out)
 {
 	static unsigned port = 20000;
+	const char *const argv[] = {"stdbuf",       "-oL", "env",  "UCX_TLS=tcp", device,
+								"ucx_perftest", "-p",  number, NULL};
+	char line[256];
+
+	for (unsigned tries = 0; tries < 8; tries++) {
+		port = port < 29999 ? port + 1 : 20000;
+		snprintf(number, 16, "%u", port);
+		if (!party_spawn(context, node, argv, out))
+			return false;
+		if (party_line(out, UCX_START_MS, line, sizeof line) && !strncmp(line, "Waiting", 7))
+			return true;
+		party_stop(out);
+	}
+	return false;
+}
+
+static uint64_t run_ucx(void *arg, unsigned count)
+{
 	const struct ucx *ucx = arg;
 	const struct bench_node *there = &ucx->context->nodes[1];
 	char number[16], size[16], turns[16], device[32];
-	struct party server;
+	struct party server, client;
 	double us = 0;
 
-	port = port < 29999 ? port + 1 : 20000;
-	snprintf(number, sizeof number, "%u", port);
 	snprintf(size, sizeof size, "%u", ucx->size);
 	/* The first messages set its connection up: fewer would tell of that. */
 	const unsigned least = ucx->size < 4096 ? 2000 : 50;
 	snprintf(turns, sizeof turns, "%u", count < least ? least : count);
 	snprintf(device, sizeof device, "UCX_NET_DEVICES=%s",
 			 strncmp(there->address, "127.", 4) ? "eth0" : "lo");
-	const char *const serve[] = {"env", "UCX_TLS=tcp", device, "ucx_perftest", "-p", number, NULL};
+	if (!serve_ucx(ucx->context, there->name, device, number, &server)) {
+		bench_complain("peers: no server of ucx_perftest listens on node %s", there->name);
+		return 0;
+	}
 	const char *const call[] = {"env", "UCX_TLS=tcp", device, "ucx_perftest", there->address,
 								"-p",  number,        "-t",   ucx->test,      "-s",
 								size,  "-n",          turns,  "-w",           "50",
 								"-O",  "1",           "-f",   "-v",           NULL};
-	if (!party_spawn(ucx->context, there->name, serve, &server))
-		return 0;
-	for (unsigned tries = 0; tries < 50 && us <= 0; tries++) {
-		struct party client;
-		nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
-		if (!party_spawn(ucx->context, "app", call, &client))
-			break;
+	if (party_spawn(ucx->context, "app", call, &client)) {
 		us = read_ucx(&client);
 		party_stop(&client);
 	}

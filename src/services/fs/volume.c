@@ -371,7 +371,10 @@ fos_status volume_start(fos_process *process, fos_channel *back,
 	struct opened opened;
 	const uint64_t end = clock_now() + time;
 	open_volume(volume, end, &opened);
-	/* Its name can be known here before its node is connected, of which nobody tells. */
+	/* Its name can be known here before its node is connected. Nothing tells when it is: what is
+	 * out of reach can be neither invoked nor watched, each says PEER_LOST at once; what to wait
+	 * for in the block service is behind that link; and to the registry a name that it has is no
+	 * news. */
 	while (opened.status == FOS_PEER_LOST && clock_now() < end) {
 		fos_wait(volume->channel, LINK_TIME);
 		open_volume(volume, end, &opened);
