@@ -16,6 +16,7 @@ allowed() { # folder -> the folders whose headers it may include
     src/sim) echo "fractos base wire core sim" ;;
     src/services/*|src/apps/*|src/tools|examples) echo "fractos own" ;;
     src/bench) echo "fractos base wire own" ;; # measures bare rings beside ours
+    src/bench/scale) echo "fractos base wire core bench own" ;; # a thousand Controllers in one process
     src/bench/peers) echo "own" ;; # knows nothing of FractOS
     *) echo none ;;
   esac
