@@ -20,7 +20,8 @@
 #include "controller/harness.h"
 #include "controller/worker.h"
 
-#define SECOND UINT64_C(1000000000)
+#define SECOND   UINT64_C(1000000000)
+#define PATIENCE (60 * SECOND) /* for what must come: longer than any machine is busy */
 
 static uint64_t now_ns(void)
 {
@@ -104,7 +105,7 @@ static fos_handled on_answer(fos_channel *ch, const fos_delivery *d, void *arg)
 static void start_chain(fos_channel *ch, const fos_cap *stages, int count, struct answer *answer)
 {
 	static const struct worker_args step = {.op = WORKER_STEP};
-	const fos_request_options once_options = {.once = true, .deadline = 3 * SECOND};
+	const fos_request_options once_options = {.once = true, .deadline = PATIENCE};
 	fos_args args;
 	fos_cap once;
 	*answer = (struct answer){0};
@@ -124,7 +125,7 @@ static void start_chain(fos_channel *ch, const fos_cap *stages, int count, struc
 
 static void await(fos_channel *ch, const struct answer *answer)
 {
-	for (uint64_t end = now_ns() + 5 * SECOND; !answer->there && now_ns() < end;)
+	for (uint64_t end = now_ns() + PATIENCE; !answer->there && now_ns() < end;)
 		fos_wait(ch, SECOND / 10);
 	assert_true(answer->there);
 }
@@ -182,6 +183,16 @@ static void copies_between_others(void **state)
 	site_close(&site);
 }
 
+/* Copies until that fails: who strikes does so during the first one, or, where it does not get a
+ * core, during a later one. */
+static fos_status copy_until_struck(fos_channel *ch, fos_cap dst, fos_cap src)
+{
+	fos_status status = FOS_OK;
+	for (uint64_t end = now_ns() + PATIENCE; status == FOS_OK && now_ns() < end;)
+		status = fos_memory_copy(ch, dst, src, NULL, NULL);
+	return status;
+}
+
 /* One side of a copy is killed under way: the asker is told, both daemons live. */
 static void ends_copies_of_the_dead(void **state)
 {
@@ -196,7 +207,7 @@ static void ends_copies_of_the_dead(void **state)
 		assert_int_equal(worker_call(site.ch, to, WORKER_BLANK, BYTES, NULL, &dst), FOS_OK);
 		assert_int_equal(worker_call(site.ch, from, WORKER_FILL, 1, NULL, NULL), FOS_OK);
 		worker_strike(site.ch, to, (uint64_t)round * (BYTES / 16), site.workers[victim], SIGKILL);
-		fos_status status = fos_memory_copy(site.ch, dst, src, NULL, NULL);
+		fos_status status = copy_until_struck(site.ch, dst, src);
 		assert_true(status == FOS_REVOKED || status == FOS_PEER_LOST ||
 					status == FOS_OUTCOME_UNKNOWN);
 		for (int node = 0; node < 3; node++) { /* a Process's death is no node's */
@@ -211,18 +222,11 @@ static void ends_copies_of_the_dead(void **state)
 	}
 }
 
-static void on_copied(fos_channel *ch, const fos_result *result, void *arg)
-{
-	struct answer *answer = arg;
-	*answer = (struct answer){.there = true, .status = result->status};
-}
-
 /* A clean stop is clean under load too: status 0, nothing left, and the asker is told. */
 static void stops_in_the_middle_of_a_copy(void **state)
 {
 	enum { BYTES = 256 << 20 };
 	struct site site;
-	struct answer answer = {0};
 	fos_cap src, dst;
 	site_open(&site, 3);
 	fos_cap from = worker_find(site.ch, 1), to = worker_find(site.ch, 2);
@@ -230,11 +234,9 @@ static void stops_in_the_middle_of_a_copy(void **state)
 	assert_int_equal(worker_call(site.ch, to, WORKER_BLANK, BYTES, NULL, &dst), FOS_OK);
 	assert_int_equal(worker_call(site.ch, from, WORKER_FILL, 1, NULL, NULL), FOS_OK);
 	worker_strike(site.ch, to, BYTES / 16, site.cluster.pids[1], SIGTERM);
-	assert_int_equal(fos_memory_copy_async(site.ch, dst, src, NULL, NULL, on_copied, &answer),
-					 FOS_OK);
+	fos_status status = copy_until_struck(site.ch, dst, src);
+	assert_true(status == FOS_PEER_LOST || status == FOS_OUTCOME_UNKNOWN);
 	assert_int_equal(cluster_end(&site.cluster, 1, 0), 0); /* by the worker */
-	await(site.ch, &answer);
-	assert_true(answer.status == FOS_PEER_LOST || answer.status == FOS_OUTCOME_UNKNOWN);
 	assert_int_equal(waitpid(site.workers[1], NULL, 0), site.workers[1]);
 	site.workers[1] = 0;
 	site_close(&site);
@@ -245,7 +247,7 @@ static void stops_in_the_middle_of_a_copy(void **state)
 static void hold(struct site *site, fos_cap worker, struct answer *answer)
 {
 	static const struct worker_args in = {.op = WORKER_HOLD};
-	const fos_request_options once_options = {.once = true, .deadline = 5 * SECOND};
+	const fos_request_options once_options = {.once = true, .deadline = PATIENCE};
 	fos_args args;
 	fos_cap once;
 	uint64_t held = 0;
@@ -274,7 +276,7 @@ static void tells_who_waits_for_a_dead_process(void **state)
 		site.workers[node] = 0;
 		await(site.ch, &answer);
 		assert_int_equal(answer.status, FOS_PEER_LOST);
-		assert_true(now_ns() - killed < SECOND);
+		assert_true(now_ns() - killed < harness_stretch(SECOND));
 		assert_int_equal(worker_call(site.ch, worker, WORKER_ECHO, 1, NULL, NULL), FOS_REVOKED);
 		site_close(&site);
 	}
@@ -292,7 +294,7 @@ static void survives_the_death_of_a_daemon(void **state)
 	assert_int_equal(WTERMSIG(cluster_end(&site.cluster, 1, SIGKILL)), SIGKILL);
 	fos_status status = worker_call(site.ch, worker, WORKER_ECHO, 1, NULL, NULL);
 	assert_true(status == FOS_PEER_LOST || status == FOS_OUTCOME_UNKNOWN);
-	assert_true(now_ns() - killed < 2 * SECOND);
+	assert_true(now_ns() - killed < harness_stretch(2 * SECOND));
 	assert_true(cluster_logged(&site.cluster, 0, "node \"n1\" lost"));
 	/* Its Processes have lost their Controller and end. */
 	assert_int_equal(waitpid(site.workers[1], NULL, 0), site.workers[1]);
@@ -337,7 +339,7 @@ static void refuses_a_wrong_key(void **state)
 
 /* ------------------------------------------------------------------ all at once */
 
-enum { HAMMERS = 3, STORM_MS = 5000 };
+enum { HAMMERS = 3, STORM_MS = 5000, ENOUGH = 100 };
 
 /* What the hammers tell the test, in shared memory. */
 struct storm {
@@ -443,6 +445,13 @@ static void restart_daemon(struct site *site, int node)
 	cluster_connected(&site->cluster);
 }
 
+/* On a slow machine longer, so that something is done in it. */
+static bool goes_on(const struct storm *storm, uint64_t begin)
+{
+	uint64_t time = now_ns() - begin;
+	return time < STORM_MS * (SECOND / 1000) || (storm->done <= ENOUGH && time < PATIENCE);
+}
+
 /* Nobody's death costs another more than its calls to the dead: no daemon falls, no call hangs, no
  * answer is another's. */
 static void weathers_a_storm(void **state)
@@ -459,7 +468,7 @@ static void weathers_a_storm(void **state)
 		hammers[i] = hammer_start(&site, storm, i, (unsigned)i);
 	uint64_t begin = now_ns();
 	bool restarted = false;
-	for (unsigned seed = 100; now_ns() - begin < STORM_MS * (SECOND / 1000); seed++) {
+	for (unsigned seed = 100; goes_on(storm, begin); seed++) {
 		int victim = (int)base_random_below(&random, HAMMERS);
 		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL); /* the storm's pace */
 		if (!restarted && now_ns() - begin > STORM_MS / 2 * (SECOND / 1000)) {
@@ -479,7 +488,7 @@ static void weathers_a_storm(void **state)
 		fos_cap worker = worker_find(site.ch, i);
 		assert_int_equal(worker_call(site.ch, worker, WORKER_ECHO, i, &value, NULL), FOS_OK);
 		assert_int_equal(value, i + 1);
-		for (uint64_t end = now_ns() + 3 * SECOND; !is_quiet(&site.cluster, (int)i);)
+		for (uint64_t end = now_ns() + PATIENCE; !is_quiet(&site.cluster, (int)i);)
 			assert_true(now_ns() < end);
 		const fos_recorder *recorder = cluster_recorder(&site.cluster, (int)i);
 		assert_int_equal(recorder->counters.protocol_errors, 0);
@@ -488,9 +497,9 @@ static void weathers_a_storm(void **state)
 	print_message("%lu calls done, %lu refused, the slowest took %lu ms\n",
 				  (unsigned long)storm->done, (unsigned long)storm->refused,
 				  (unsigned long)(storm->slowest / 1000000));
-	assert_true(storm->done > 100);
+	assert_true(storm->done > ENOUGH);
 	assert_int_equal(storm->wrong, 0);
-	assert_true(storm->slowest < 4 * SECOND);
+	assert_true(storm->slowest < harness_stretch(4 * SECOND));
 	munmap(storm, sizeof *storm);
 	char path[CLUSTER_PATH_MAX];
 	client_end(site.ch);

@@ -21,6 +21,8 @@
 #include "base/base.h"
 #include "controller/harness.h"
 
+enum { PATIENCE_S = 60 }; /* longer than any machine is busy */
+
 static void open_one(struct cluster *cluster, const char *more)
 {
 	cluster_make(cluster, 1, more);
@@ -69,7 +71,8 @@ static int count_mappings(const struct cluster *cluster)
 
 /* ------------------------------------------------------------------ the harness itself */
 
-/* A program of its own that makes a directory and is killed, or removes it and ends. */
+/* A program of its own that makes a directory and is killed, or removes it and ends. Whatever other
+ * test begins from then on takes away what the killed one left. */
 static void maker(char *path, size_t size, bool killed)
 {
 	int ends[2];
@@ -81,12 +84,16 @@ static void maker(char *path, size_t size, bool killed)
 		if (write(ends[1], path, size) != (ssize_t)size)
 			_exit(1);
 		if (killed)
-			raise(SIGKILL);
+			pause();
 		scratch_remove(path);
 		_exit(0);
 	}
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	assert_int_equal(read(ends[0], path, size), size);
+	if (killed) {
+		assert_int_equal(access(path, F_OK), 0);
+		assert_int_equal(kill(pid, SIGKILL), 0);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	close(ends[0]);
 	close(ends[1]);
 }
@@ -96,8 +103,10 @@ static void removes_what_killed_tests_left(void **state)
 	char mine[64], killed[64] = "", next[64] = "";
 	scratch_make(mine, sizeof mine);
 	maker(killed, sizeof killed, true);
-	assert_int_equal(access(killed, F_OK), 0);
 	maker(next, sizeof next, false);
+	/* Unless another has just begun to. */
+	for (time_t end = time(NULL) + PATIENCE_S; access(killed, F_OK) == 0 && time(NULL) < end;)
+		continue;
 	assert_int_equal(access(killed, F_OK), -1);
 	assert_int_equal(access(mine, F_OK), 0);
 	scratch_remove(mine);
@@ -310,8 +319,6 @@ static void gives_back_what_processes_held(void **state)
 {
 	struct cluster cluster;
 	open_one(&cluster, NULL);
-	still_serves(&cluster);
-	assert_true(cluster_logged(&cluster, 0, "process 1 \"witness\" ended"));
 	int descriptors = count_descriptors(&cluster);
 	assert_int_equal(count_mappings(&cluster), 0);
 	for (int i = 0; i < 100; i++) {
@@ -322,9 +329,12 @@ static void gives_back_what_processes_held(void **state)
 		assert_true(count_mappings(&cluster) >= 2);
 		mini_close(&m);
 	}
-	/* /proc tells of mappings and gives no event. */
-	for (int k = 0; k < 2000 && count_mappings(&cluster) != 0; k++)
+	/* /proc tells of them and gives no event. */
+	for (time_t end = time(NULL) + PATIENCE_S; time(NULL) < end;) {
+		if (count_mappings(&cluster) == 0 && count_descriptors(&cluster) == descriptors)
+			break;
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	}
 	assert_int_equal(count_mappings(&cluster), 0);
 	assert_int_equal(count_descriptors(&cluster), descriptors);
 	cluster_free(&cluster);
@@ -456,6 +466,9 @@ static void survives_a_ring_that_changes_under_it(void **state)
 			if (k % 1000 == 999)
 				atomic_store(&calls->tail, base_random_below(&random, 1 << 20));
 		}
+		/* A daemon that was quick enough has seen nothing of that. */
+		atomic_store(&calls->tail, 3);
+		assert_int_equal(write(m.bell, &one, sizeof one), sizeof one);
 		assert_true(mini_hung_up(&m));
 		mini_close(&m);
 	}
@@ -507,7 +520,9 @@ static void keeps_answers_for_a_late_reader(void **state)
 	struct wire_call_null call = {.header = {.size = sizeof call, .type = WIRE_CALL_TYPE_NULL}};
 	uint64_t submitted = 0, answered = 0;
 	/* Until both rings are full: the Controller has stopped taking calls. */
-	for (int quiet = 0; quiet < 100;) {
+	const time_t end = time(NULL) + PATIENCE_S;
+	const uint64_t enough = m.ring_bytes / sizeof(struct wire_answer_completion);
+	for (int quiet = 0; quiet < 100 || (submitted <= enough && time(NULL) < end);) {
 		call.header.cookie = submitted;
 		if (mini_submit(&m, &call)) {
 			submitted++;
@@ -517,7 +532,7 @@ static void keeps_answers_for_a_late_reader(void **state)
 			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 		}
 	}
-	assert_true(submitted * sizeof(struct wire_answer_completion) > m.ring_bytes);
+	assert_true(submitted > enough);
 	still_serves(&cluster);
 	while (answered < submitted) {
 		struct wire_answer_completion answer;

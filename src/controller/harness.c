@@ -31,6 +31,12 @@
 
 enum { PATIENCE_MS = 60000 }; /* longer than any machine is busy */
 
+uint64_t harness_stretch(uint64_t time)
+{
+	const char *factor = getenv("FRACTOS_STRETCH");
+	return factor != NULL ? (uint64_t)((double)time * strtod(factor, NULL)) : time;
+}
+
 static uint64_t now_ms(void)
 {
 	struct timespec now;
@@ -145,12 +151,19 @@ void file_write(const char *path, const char *text, unsigned mode)
 	assert_int_equal(fclose(file), 0);
 }
 
+/* An address of this program's own: whoever else opens ports meanwhile, a test beside this one or a
+ * connection that goes out, has those of other addresses. */
+static struct in_addr own_address(void)
+{
+	const uint32_t first = 64; /* 127.64.0.0; a pid has 22 bits */
+	return (struct in_addr){htonl(UINT32_C(127) << 24 | first << 16 | (uint32_t)getpid())};
+}
+
 static void choose_ports(struct cluster *cluster)
 {
 	int fds[CLUSTER_NODES_MAX];
 	for (int i = 0; i < cluster->node_count; i++) {
-		struct sockaddr_in address = {.sin_family = AF_INET,
-									  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = own_address()};
 		socklen_t length = sizeof address;
 		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		assert_int_equal(bind(fds[i], (struct sockaddr *)&address, length), 0);
@@ -172,13 +185,16 @@ void cluster_make(struct cluster *cluster, int node_count, const char *more)
 	snprintf(cluster->file, sizeof cluster->file, "%s/cluster", cluster->dir);
 	FILE *file = fopen(cluster->file, "w");
 	assert_non_null(file);
-	fprintf(file, "[cluster]\nname = test\nkey = %s\nregistry = n0\n%s\n", key,
-			more != NULL ? more : "");
+	fprintf(file, "[cluster]\nname = test\nkey = %s\nregistry = n0\n", key);
+	if (more == NULL || strstr(more, "failure_timeout_ms") == NULL)
+		fprintf(file, "failure_timeout_ms = 20000\ndefault_time_ms = %d\n", PATIENCE_MS);
+	fprintf(file, "%s\n", more != NULL ? more : "");
 	for (int i = 0; i < node_count; i++)
 		fprintf(file,
-				"[node n%d]\nid = %d\naddress = 127.0.0.1\nport = %u\nsocket = %s/n%d/socket\n"
+				"[node n%d]\nid = %d\naddress = %s\nport = %u\nsocket = %s/n%d/socket\n"
 				"recorder = %s/n%d/recorder\n",
-				i, i + 1, cluster->ports[i], cluster->dir, i, cluster->dir, i);
+				i, i + 1, inet_ntoa(own_address()), cluster->ports[i], cluster->dir, i,
+				cluster->dir, i);
 	assert_int_equal(fclose(file), 0);
 }
 

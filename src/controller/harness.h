@@ -38,8 +38,13 @@ struct cluster {
 void scratch_make(char *path, size_t size);
 void scratch_remove(const char *path);
 
+/* What is promised within `time` on a calm machine: times $FRACTOS_STRETCH. */
+uint64_t harness_stretch(uint64_t time);
+
 /* Node i is called "n<i>", has id i + 1; n0 may hold the registry. `more` (may be NULL) is added to
- * the [cluster] section or may open further sections. */
+ * the [cluster] section or may open further sections. Unless it names a failure timeout, that and
+ * the default time of calls are longer than any machine is busy: what ends for their sake, ends for
+ * another reason. */
 void cluster_make(struct cluster *cluster, int node_count, const char *more);
 /* Stops what runs and removes the directory. All Processes must have left, or be about to: fails
  * the test if a daemon still holds something of one, or left something in the directory. */

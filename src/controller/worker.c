@@ -155,7 +155,7 @@ static void make_memory(fos_channel *ch, struct worker *w, uint64_t length, bool
 static void strike(const struct worker *w, const struct worker_args *in)
 {
 	const volatile uint8_t *byte = w->bytes + in->value;
-	const time_t end = time(NULL) + 5;
+	const time_t end = time(NULL) + 60;
 	if (in->value >= w->length)
 		return;
 	while (*byte == 0 && time(NULL) < end)

@@ -422,7 +422,7 @@ static fos_handled delete (struct front *front, const fos_delivery *delivery, st
  *
  * What waits is looked at from the start again: others may have opened meanwhile. Whoever waits for
  * a holder's end knows himself when his time is over, so nothing is done at that moment: he is
- * answered, which nobody hears, when the holder ends or the next one opens. */
+ * answered, which nobody hears, when the holder ends, the next one opens or somebody counts. */
 
 static uint64_t clock_now(void)
 {
@@ -628,6 +628,7 @@ static fos_handled list(struct front *front, const fos_delivery *delivery, const
 static fos_handled stats(struct front *front, const fos_delivery *delivery)
 {
 	uint64_t exclusive = 0, shared = 0, ending = 0, requests = 0;
+	openings_sweep(front);
 	for (unsigned i = 0; i < SETS_MAX; i++) {
 		const struct set *set = &front->sets[i];
 		exclusive += set->serial != 0 && !set->ending && set->life != FOS_CAP_NONE;

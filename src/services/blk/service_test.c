@@ -230,7 +230,8 @@ static void test_bytes_go_round(void **state)
 struct landing {
 	struct fixture *f;
 	unsigned good, failed;
-	fos_status status;
+	fos_status status;  /* of the last one */
+	fos_status failure; /* of the last one that failed */
 	char detail[256], where[64];
 	uint64_t len; /* of the pattern that must be there when `next` is invoked */
 	fos_cap request;
@@ -242,6 +243,7 @@ static fos_handled landed(fos_channel *ch, const fos_delivery *delivery, void *a
 	landing->status = delivery->exception.status;
 	if (landing->status != FOS_OK) {
 		landing->failed++;
+		landing->failure = landing->status;
 		snprintf(landing->detail, sizeof landing->detail, "%s", delivery->exception.detail);
 		snprintf(landing->where, sizeof landing->where, "%s", delivery->exception.where);
 		return FOS_FINISH;
@@ -543,7 +545,7 @@ static void test_killed_under_load(void **state)
 		/* Every one ends, in an answer or an error. */
 		await(&landing, COUNT + 1);
 		assert_true(landing.failed > 0);
-		assert_true(landing.status == FOS_PEER_LOST || landing.status == FOS_REVOKED);
+		assert_true(landing.failure == FOS_PEER_LOST || landing.failure == FOS_REVOKED);
 		start_blk(f);
 		assert_int_equal(fos_registry_wait(ch, "blk", PATIENCE, &f->client.blk), FOS_OK);
 		open_volume(f, "data", &volume);
@@ -551,6 +553,16 @@ static void test_killed_under_load(void **state)
 		assert_int_equal(fos_blk_read(ch, &volume, 0, VOLUME, f->memory), FOS_OK);
 		check(f->bytes, VOLUME, 0, 5);
 	}
+}
+
+/* Opens, however long what an earlier holder began takes: the service gives it some seconds, and a
+ * busy machine may take them. */
+static void open_at_last(struct fixture *f, unsigned flags, fos_blk_volume *volume)
+{
+	fos_status status = FOS_TIMED_OUT;
+	for (uint64_t end = now() + PATIENCE; status == FOS_TIMED_OUT && now() < end;)
+		status = fos_blk_open(f->client.ch, f->client.blk, "data", flags, volume);
+	assert_int_equal(status, FOS_OK);
 }
 
 /* A holder of its own that writes for ever, until it is refused. */
@@ -599,14 +611,15 @@ static void test_exclusive_stopped(void **state)
 	kill(holder, SIGSTOP);
 	landing_init(&landing, f);
 	start_open(&landing, f->client.blk, EXCLUSIVE);
-	await_stat(&f->client, "opening", 1);
+	while (landing.good + landing.failed == 0 && stat_of(&f->client, "opening") == 0)
+		fos_wait(ch, SECOND / 100);
 	fos_wait(ch, SECOND / 5); /* no longer: after 3 s it would not wait any more */
-	assert_int_equal(landing.good + landing.failed, 0);
-	assert_int_equal(stat_of(&f->client, "opening"), 1);
+	assert_int_equal(landing.good, 0);
 	hold_device(f, false);
 	await(&landing, 1);
-	assert_int_equal(landing.status, FOS_OK);
-	assert_int_equal(fos_blk_open(ch, f->client.blk, "data", EXCLUSIVE, &volume), FOS_OK);
+	if (landing.status != FOS_OK) /* the machine took them */
+		assert_int_equal(landing.status, FOS_TIMED_OUT);
+	open_at_last(f, EXCLUSIVE, &volume);
 	memset(f->bytes, 'n', 8192);
 	assert_int_equal(fos_blk_write(ch, &volume, 0, 8192, f->memory), FOS_OK);
 	kill(holder, SIGCONT);
@@ -622,7 +635,7 @@ static void test_exclusive_stopped(void **state)
 	start_open(&landing, f->client.blk, EXCLUSIVE);
 	expect(&landing, FOS_TIMED_OUT, "what its earlier holder began is not over");
 	hold_device(f, false);
-	assert_int_equal(fos_blk_open(ch, f->client.blk, "data", EXCLUSIVE, &volume), FOS_OK);
+	open_at_last(f, EXCLUSIVE, &volume);
 	assert_int_equal(waitpid(holder, &status, 0), holder);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }

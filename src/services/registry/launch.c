@@ -21,12 +21,6 @@
 
 enum { PATIENCE_MS = PATIENCE / 1000000 };
 
-uint64_t launch_stretch(uint64_t time)
-{
-	const char *factor = getenv("FRACTOS_STRETCH");
-	return factor != NULL ? (uint64_t)((double)time * strtod(factor, NULL)) : time;
-}
-
 /* AddressSanitizer wants to be the first library, which a preloaded one is. */
 static bool preload(const char *library)
 {

@@ -9,9 +9,6 @@
 #define SECOND   UINT64_C(1000000000)
 #define PATIENCE (60 * SECOND) /* for what must come: longer than any machine is busy */
 
-/* What is promised within `time` on a calm machine: times $FRACTOS_STRETCH. */
-uint64_t launch_stretch(uint64_t time);
-
 /* Starts a program at the Controller of `socket` and waits until it says "ready"; argv[0] is its
  * path. Returns its pid, or fails the test. It dies with the test. */
 pid_t launch(const char *socket, const char *const argv[]);

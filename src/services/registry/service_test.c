@@ -101,6 +101,18 @@ static fos_status lookup_until(struct client *client, const char *name, fos_stat
 	return status;
 }
 
+/* What a client publishes again by itself it does while it waits. */
+static void wait_until_published(struct client *client, struct client *asker, const char *name)
+{
+	fos_cap cap;
+	fos_status status;
+	uint64_t end = now() + PATIENCE;
+	while ((status = fos_registry_lookup(asker->ch, name, &cap)) != FOS_OK && now() < end)
+		fos_wait(client->ch, SECOND / 100);
+	assert_int_equal(status, FOS_OK);
+	assert_int_equal(fos_cap_close(asker->ch, cap), FOS_OK);
+}
+
 static void expect_lookup(struct client *client, const char *name, fos_status expected)
 {
 	fos_cap cap;
@@ -135,10 +147,11 @@ static void test_publish_and_look_up(void **state)
 	expect_lookup(&f->near, "svc", FOS_NOT_FOUND);
 	assert_int_equal(fos_registry_unpublish(f->far.ch, "svc"), FOS_NOT_FOUND);
 	/* The lease is over, with its delivery and its Request. */
-	fos_cap_information info;
-	while (fos_wait(f->far.ch, SECOND / 10) > 0)
-		continue;
-	assert_int_equal(fos_cap_info(f->far.ch, f->far.request, &info), FOS_OK);
+	fos_cap_information info = {.open_deliveries = 1};
+	for (uint64_t end = now() + PATIENCE; info.open_deliveries > 0 && now() < end;) {
+		fos_wait(f->far.ch, SECOND / 100);
+		assert_int_equal(fos_cap_info(f->far.ch, f->far.request, &info), FOS_OK);
+	}
 	assert_int_equal(info.open_deliveries, 0);
 }
 
@@ -169,7 +182,7 @@ static void test_names_and_refusals(void **state)
 		fos_reply reply;
 		fos_args_init(&args);
 		fos_args_imm(&args, FOS_CALL, FOS_ARG, &request, sizeof request);
-		fos_status status = fos_call(f->near.ch, registry, &args, SECOND, &reply);
+		fos_status status = fos_call(f->near.ch, registry, &args, PATIENCE, &reply);
 		assert_int_equal(status, op == FOS_REGISTRY_PUBLISH ? FOS_INVALID : FOS_UNSUPPORTED);
 		assert_non_null(strstr(reply.delivery.exception.detail, "registry: "));
 		assert_string_equal(reply.delivery.exception.where, "n0/registry");
@@ -270,7 +283,7 @@ static void test_wait(void **state)
 	fos_cap cap;
 	uint64_t start = now();
 	assert_int_equal(fos_registry_wait(f->near.ch, "late", SECOND / 4, &cap), FOS_TIMED_OUT);
-	assert_in_range(now() - start, SECOND / 4, launch_stretch(2 * SECOND));
+	assert_in_range(now() - start, SECOND / 4, harness_stretch(2 * SECOND));
 	expect_waiting(f, 0);
 	assert_int_equal(pthread_create(&thread, NULL, wait_for_name, &patient), 0);
 	expect_waiting(f, 1);
@@ -278,10 +291,10 @@ static void test_wait(void **state)
 	assert_int_equal(fos_registry_publish(f->far.ch, "late", f->far.request), FOS_OK);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(patient.status, FOS_OK);
-	assert_true(now() - start < launch_stretch(2 * SECOND));
+	assert_true(now() - start < harness_stretch(2 * SECOND));
 	/* What is there is not waited for. */
 	assert_int_equal(fos_registry_wait(f->near.ch, "late", 1, &cap), FOS_TIMED_OUT);
-	assert_int_equal(fos_registry_wait(f->near.ch, "late", SECOND, &cap), FOS_OK);
+	assert_int_equal(fos_registry_wait(f->near.ch, "late", PATIENCE, &cap), FOS_OK);
 }
 
 static void waited(fos_channel *ch, const fos_result *result, void *arg)
@@ -406,8 +419,7 @@ static void test_registry_restarts(void **state)
 		}
 		/* What was given up is not published again, nor what another has taken over. */
 		expect_lookup(&f->near, "over", FOS_NOT_FOUND);
-		while (fos_wait(f->near.ch, SECOND / 10) > 0)
-			continue;
+		wait_until_published(&f->near, &f->near, "taken");
 		expect_owner(&f->near, "taken", &f->near);
 	}
 	serve_end(&f->far, server);
@@ -448,7 +460,7 @@ static void test_waiting_outlives_the_registry(void **state)
 	/* While there is none, waiting ends with its time. */
 	uint64_t start = now();
 	assert_int_equal(fos_registry_wait(f->near.ch, "svc", SECOND / 4, &cap), FOS_TIMED_OUT);
-	assert_in_range(now() - start, SECOND / 4, launch_stretch(2 * SECOND));
+	assert_in_range(now() - start, SECOND / 4, harness_stretch(2 * SECOND));
 	f->registry = start_registry(f);
 	assert_int_equal(fos_registry_publish(f->near.ch, "svc", f->near.request), FOS_OK);
 	assert_int_equal(pthread_join(thread, NULL), 0);
@@ -468,8 +480,7 @@ static void test_channel_closed(void **state)
 	assert_int_equal(lookup_until(&f->near, "second", FOS_NOT_FOUND), FOS_NOT_FOUND);
 	restart_registry(f);
 	assert_int_equal(lookup_until(&f->near, "first", FOS_NOT_FOUND), FOS_NOT_FOUND);
-	while (fos_wait(f->near.ch, SECOND / 5) > 0)
-		continue;
+	wait_until_published(&f->near, &f->far, "first");
 	expect_owner(&f->far, "first", &f->near);
 	expect_lookup(&f->far, "second", FOS_NOT_FOUND);
 }
