@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -249,6 +248,7 @@ static void test_retries_keep_their_interval(void **state)
 	node_prepare(&nodes[0], 1);
 	nodes[0].config.connect_timeout = 60000ull * MS;
 	node_add_peer(&nodes[0], 2, ntohs(address.sin_port));
+	const uint64_t begun = node_now();
 	node_start(&nodes[0]);
 	for (unsigned i = 0; i < 40; i++) {
 		nodes_sleep(nodes, 1, 5u * MS);
@@ -258,7 +258,8 @@ static void test_retries_keep_their_interval(void **state)
 			close(fd);
 		}
 	}
-	assert_in_range(attempts, 4, 11);
+	/* However late this process was woken. */
+	assert_in_range(attempts, 4, 1 + (node_now() - begun) / nodes[0].config.retry_interval);
 	close(listener);
 	nodes_end(nodes, 1);
 }
