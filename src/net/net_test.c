@@ -29,6 +29,7 @@
 #include "net/net_internal.h"
 
 enum { NODES = 4, MS = 1000000, HEAD = 32 };
+#define PATIENCE (60000ull * MS) /* longer than any machine is busy */
 
 struct node {
 	struct net *net;
@@ -36,7 +37,8 @@ struct node {
 	struct net_peer peers[NODES];
 	char log[8192];
 	char reason[256]; /* of the last down */
-	unsigned ups, downs, slices_sent;
+	uint64_t ups, downs;
+	unsigned slices_sent;
 	uint64_t epochs[NODES + 1];  /* of the last up, by node */
 	uint64_t next[NODES + 1][2]; /* counter expected from a node, by lane */
 	uint64_t messages, bytes;
@@ -45,11 +47,32 @@ struct node {
 	bool echo, checks_data;
 };
 
+/* An address of this program's own, whose ports nobody else takes. */
+static struct in_addr here(void)
+{
+	const uint32_t first = 64; /* 127.64.0.0; a pid has 22 bits */
+	static pid_t pid;          /* forked children are here too */
+	if (pid == 0)
+		pid = getpid();
+	return (struct in_addr){htonl(UINT32_C(127) << 24 | first << 16 | (uint32_t)pid)};
+}
+
 static uint64_t clock_now(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* The time that nets are told: at most `most` behind the last one, so that their times do not run
+ * out while this process does not get a core. */
+static uint64_t net_time(uint64_t most)
+{
+	static uint64_t told, seen;
+	uint64_t now = clock_now();
+	told = seen == 0 ? now : told + BASE_MIN(now - seen, most);
+	seen = now;
+	return told;
 }
 
 /* ------------------------------------------------------------------ handlers */
@@ -134,7 +157,6 @@ static void prepare(struct node *self, uint32_t number)
 	self->checks_data = true;
 	self->config = (struct net_config){.node = number,
 									   .cluster = "test",
-									   .address = "127.0.0.1",
 									   .provider = "tcp",
 									   .connect_timeout = 400u * MS,
 									   .retry_interval = 20u * MS,
@@ -146,6 +168,7 @@ static void prepare(struct node *self, uint32_t number)
 													.log = on_log,
 													.context = self}};
 	snprintf(self->config.name, sizeof self->config.name, "%s", names[number]);
+	snprintf(self->config.address, sizeof self->config.address, "%s", inet_ntoa(here()));
 	self->config.epoch = clock_now() ^ (uint64_t)(uintptr_t)self ^ ((uint64_t)getpid() << 40);
 	self->config.peers = self->peers;
 }
@@ -153,7 +176,8 @@ static void prepare(struct node *self, uint32_t number)
 static void add_peer(struct node *self, uint32_t number, uint16_t port)
 {
 	struct net_peer *peer = &self->peers[self->config.peer_count++];
-	*peer = (struct net_peer){.node = number, .address = "127.0.0.1", .port = port};
+	*peer = (struct net_peer){.node = number, .port = port};
+	snprintf(peer->address, sizeof peer->address, "%s", inet_ntoa(here()));
 	snprintf(peer->name, sizeof peer->name, "%s", names[number]);
 }
 
@@ -163,7 +187,7 @@ static uint16_t free_port(void)
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	socklen_t len = sizeof address;
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	address.sin_addr.s_addr = here().s_addr;
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
 	close(fd);
@@ -204,19 +228,19 @@ static void turn(struct node *nodes, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++)
 		if (nodes[i].net != NULL)
-			net_poll(nodes[i].net, clock_now());
+			net_poll(nodes[i].net, net_time(MS));
 }
 
-/* Turns until the condition holds; fails after `seconds`. */
-#define TURN_UNTIL(nodes, count, seconds, condition)                                         \
-	do {                                                                                     \
-		uint64_t end_ = clock_now() + (uint64_t)(seconds)*1000u * MS;                        \
-		while (!(condition)) {                                                               \
-			turn(nodes, count);                                                              \
-			if (clock_now() > end_)                                                          \
-				fail_msg("not within %d s: %s\n%s%s", (seconds), #condition, (nodes)[0].log, \
-						 (nodes)[(count)-1].log);                                            \
-		}                                                                                    \
+/* Turns until the condition holds; fails when no machine is so busy. */
+#define TURN_UNTIL(nodes, count, condition)                                         \
+	do {                                                                            \
+		uint64_t end_ = clock_now() + PATIENCE;                                     \
+		while (!(condition)) {                                                      \
+			turn(nodes, count);                                                     \
+			if (clock_now() > end_)                                                 \
+				fail_msg("it did not happen: %s\n%s%s", #condition, (nodes)[0].log, \
+						 (nodes)[(count)-1].log);                                   \
+		}                                                                           \
 	} while (0)
 
 static void turn_for(struct node *nodes, uint32_t count, uint64_t ns)
@@ -231,7 +255,7 @@ static void begin(struct node *nodes, uint32_t count)
 	for (uint32_t i = 0; i < count; i++)
 		start(&nodes[i]);
 	for (uint32_t i = 0; i < count; i++)
-		TURN_UNTIL(nodes, count, 5, nodes[i].ups == count - 1);
+		TURN_UNTIL(nodes, count, nodes[i].ups == count - 1);
 }
 
 static void end(struct node *nodes, uint32_t count)
@@ -277,10 +301,12 @@ static unsigned sleep_until(struct node *nodes, uint32_t count, uint64_t ns,
 							const uint64_t *counter, uint64_t value)
 {
 	unsigned wakes = 0;
+	uint64_t slept = 0; /* meant to */
 	for (uint64_t stop_at = clock_now() + ns;
 		 clock_now() < stop_at && (counter == NULL || *counter != value);) {
 		struct pollfd fds[NODES];
-		uint64_t now = clock_now(), until = stop_at;
+		const uint64_t longest = slept + MS;
+		uint64_t now = net_time(longest), until = now + stop_at - BASE_MIN(clock_now(), stop_at);
 		bool armed = true;
 		for (uint32_t i = 0; i < count; i++) {
 			net_poll(nodes[i].net, now);
@@ -289,9 +315,10 @@ static unsigned sleep_until(struct node *nodes, uint32_t count, uint64_t ns,
 		}
 		for (uint32_t i = 0; i < count; i++)
 			armed = net_arm(nodes[i].net) && armed;
-		now = clock_now();
-		if (armed && until > now && (counter == NULL || *counter != value))
-			poll(fds, count, (int)((until - now + MS - 1) / MS));
+		now = net_time(MS);
+		slept = armed && until > now && (counter == NULL || *counter != value) ? until - now : 0;
+		if (slept > 0)
+			poll(fds, count, (int)((slept + MS - 1) / MS));
 		wakes++;
 	}
 	return wakes;
@@ -316,7 +343,7 @@ static void test_two_nodes_up_and_down(void **state)
 	assert_int_equal(link.epoch, nodes[1].config.epoch);
 	assert_false(net_link(nodes[0].net, 7, &link));
 	stop(&nodes[1]);
-	TURN_UNTIL(nodes, 1, 2, nodes[0].downs == 1);
+	TURN_UNTIL(nodes, 1, nodes[0].downs == 1);
 	uint8_t bytes[8] = {8};
 	assert_int_equal(net_send(nodes[0].net, 2, NET_CONTROL, bytes, 8), FOS_PEER_LOST);
 	stop(&nodes[0]);
@@ -332,7 +359,7 @@ static void test_four_nodes(void **state)
 			for (uint64_t n = 0; from != to && n < 10; n++)
 				send_numbered(&nodes[from - 1], to, NET_CONTROL, n, 40);
 	for (uint32_t i = 0; i < NODES; i++)
-		TURN_UNTIL(nodes, NODES, 5, nodes[i].messages == 30);
+		TURN_UNTIL(nodes, NODES, nodes[i].messages == 30);
 	for (uint32_t i = 0; i < NODES; i++)
 		assert_int_equal(nodes[i].downs, 0);
 	end(nodes, NODES);
@@ -349,7 +376,7 @@ static void test_start_in_either_order(void **state)
 		turn_for(nodes + first, 1, 30u * MS);
 		start(&nodes[1 - first]);
 		/* The retry interval is a minute: only the knock of the newcomer can bring it up. */
-		TURN_UNTIL(nodes, 2, 3, nodes[0].ups == 1 && nodes[1].ups == 1);
+		TURN_UNTIL(nodes, 2, nodes[0].ups == 1 && nodes[1].ups == 1);
 		end(nodes, 2);
 	}
 }
@@ -371,7 +398,7 @@ static void test_order_on_both_lanes(void **state)
 		if (base_random_below(&random, 20) == 0)
 			turn(nodes, 2);
 	}
-	TURN_UNTIL(nodes, 2, 20, nodes[0].messages + nodes[1].messages == COUNT);
+	TURN_UNTIL(nodes, 2, nodes[0].messages + nodes[1].messages == COUNT);
 	assert_int_equal(nodes[0].next[2][0], numbers[1][0]);
 	assert_int_equal(nodes[0].next[2][1], numbers[1][1]);
 	assert_int_equal(nodes[1].next[1][0], numbers[0][0]);
@@ -387,7 +414,7 @@ static void test_largest_messages(void **state)
 		send_numbered(&nodes[0], 2, NET_CONTROL, n, NET_CONTROL_MAX - HEAD);
 		send_numbered(&nodes[0], 2, NET_BULK, n, NET_MESSAGE_MAX - HEAD);
 	}
-	TURN_UNTIL(nodes, 2, 10, nodes[1].messages == 40);
+	TURN_UNTIL(nodes, 2, nodes[1].messages == 40);
 	end(nodes, 2);
 }
 
@@ -410,7 +437,7 @@ static void test_slices(void **state)
 			net_send_slice(nodes[0].net, 2, (uint8_t *)&head, HEAD, data[n], sizes[n], n + 1),
 			FOS_OK);
 	}
-	TURN_UNTIL(nodes, 2, 10, nodes[1].messages == 64 && nodes[0].slices_sent == 64);
+	TURN_UNTIL(nodes, 2, nodes[1].messages == 64 && nodes[0].slices_sent == 64);
 	assert_int_equal(nodes[1].messages, 64);
 	end(nodes, 2);
 }
@@ -433,7 +460,7 @@ static void test_back_pressure(void **state)
 	assert_true(nodes[0].slices_sent < 400);
 	/* The other lane still moves. */
 	send_numbered(&nodes[0], 2, NET_CONTROL, 0, 100);
-	TURN_UNTIL(nodes, 2, 10, nodes[1].messages == 401 && nodes[0].slices_sent == 400);
+	TURN_UNTIL(nodes, 2, nodes[1].messages == 401 && nodes[0].slices_sent == 400);
 	end(nodes, 2);
 }
 
@@ -448,7 +475,7 @@ static void test_coalescing(void **state)
 		uint32_t frames = lane->sent;
 		for (uint64_t n = 0; n < 100; n++)
 			send_numbered(&nodes[0], 2, NET_CONTROL, round * 100 + n, 32);
-		TURN_UNTIL(nodes, 2, 5, nodes[1].messages == (round + 1) * 100);
+		TURN_UNTIL(nodes, 2, nodes[1].messages == (round + 1) * 100);
 		assert_int_equal(lane->sent - frames, 1);
 	}
 	assert_true(net_link(nodes[0].net, 2, &link));
@@ -460,7 +487,7 @@ static void test_coalescing(void **state)
 	uint32_t frames = lane->sent;
 	for (uint64_t n = 0; n < 100; n++) /* 105,600 bytes in frames of 16 KiB */
 		send_numbered(&nodes[0], 2, NET_CONTROL, 500 + n, 1024);
-	TURN_UNTIL(nodes, 2, 5, nodes[1].messages == 600);
+	TURN_UNTIL(nodes, 2, nodes[1].messages == 600);
 	assert_int_equal(lane->sent - frames, 7);
 	end(nodes, 2);
 }
@@ -526,7 +553,7 @@ static void test_malformed_frames(void **state)
 		assert_string_equal(nodes[0].reason, "the peer broke the protocol");
 		assert_int_equal(nodes[0].downs, i + 1);
 		assert_int_equal(nodes[0].messages, 0);
-		TURN_UNTIL(nodes, 2, 5, nodes[0].ups == i + 2 && nodes[1].ups == i + 2);
+		TURN_UNTIL(nodes, 2, nodes[0].ups == i + 2 && nodes[1].ups == i + 2);
 	}
 	end(nodes, 2);
 }
@@ -559,8 +586,8 @@ static void test_end_in_mid_traffic_and_again(void **state)
 			turn_for(nodes, 1, 5u * MS);
 			assert_int_equal(nodes[0].slices_sent, sent);
 		}
-		TURN_UNTIL(nodes, 2, 5, nodes[0].downs == round + 1 && nodes[1].downs == round + 1);
-		TURN_UNTIL(nodes, 2, 5, nodes[0].ups == round + 2 && nodes[1].ups == round + 2);
+		TURN_UNTIL(nodes, 2, nodes[0].downs == round + 1 && nodes[1].downs == round + 1);
+		TURN_UNTIL(nodes, 2, nodes[0].ups == round + 2 && nodes[1].ups == round + 2);
 	}
 	end(nodes, 2);
 }
@@ -572,9 +599,9 @@ static void test_end_inside_a_handler(void **state)
 	nodes[1].end_after = 3;
 	for (uint64_t n = 0; n < 10; n++) /* one frame: seven messages are behind the end */
 		send_numbered(&nodes[0], 2, NET_CONTROL, n, 40);
-	TURN_UNTIL(nodes, 2, 5, nodes[0].downs == 1 && nodes[1].downs == 1);
+	TURN_UNTIL(nodes, 2, nodes[0].downs == 1 && nodes[1].downs == 1);
 	assert_int_equal(nodes[1].messages, 3);
-	TURN_UNTIL(nodes, 2, 5, nodes[0].ups == 2 && nodes[1].ups == 2);
+	TURN_UNTIL(nodes, 2, nodes[0].ups == 2 && nodes[1].ups == 2);
 	end(nodes, 2);
 }
 
@@ -591,7 +618,7 @@ static pid_t fork_node(struct node *self)
 		struct pollfd fd = {.fd = net_fd(self->net), .events = POLLIN};
 		if (net_arm(self->net))
 			poll(&fd, 1, 5);
-		net_poll(self->net, clock_now());
+		net_poll(self->net, net_time(6u * MS));
 	}
 }
 
@@ -602,12 +629,12 @@ static void test_killed_peer_and_its_next_life(void **state)
 	pid_t pid = fork_node(&nodes[1]);
 	start(&nodes[0]);
 	for (unsigned life = 1; life <= 3; life++) {
-		TURN_UNTIL(nodes, 1, 5, nodes[0].ups == life);
+		TURN_UNTIL(nodes, 1, nodes[0].ups == life);
 		assert_int_equal(nodes[0].epochs[2], nodes[1].config.epoch);
 		send_numbered(&nodes[0], 2, NET_CONTROL, 0, 100);
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
-		TURN_UNTIL(nodes, 1, 2, nodes[0].downs == life);
+		TURN_UNTIL(nodes, 1, nodes[0].downs == life);
 		nodes[1].config.epoch++;
 		pid = life < 3 ? fork_node(&nodes[1]) : 0;
 	}
@@ -626,7 +653,7 @@ static void check_refused(struct node *nodes, const char *first, const char *sec
 {
 	start(&nodes[0]);
 	start(&nodes[1]);
-	TURN_UNTIL(nodes, 2, 5, said(&nodes[0], first) && said(&nodes[1], second));
+	TURN_UNTIL(nodes, 2, said(&nodes[0], first) && said(&nodes[1], second));
 	turn_for(nodes, 2, 60u * MS);
 	assert_int_equal(nodes[0].ups + nodes[1].ups, 0);
 	end(nodes, 2);
@@ -676,7 +703,7 @@ static void test_duplicate_node(void **state)
 		copy->config.port = 0;
 		add_peer(copy, 3 - twin, net_port(other->net));
 		start(copy);
-		TURN_UNTIL(nodes, 3, 5,
+		TURN_UNTIL(nodes, 3,
 				   said(copy, "already in the cluster") && said(other, "already in the cluster"));
 		turn_for(nodes, 3, 100u * MS);
 		assert_int_equal(copy->ups, 0);
@@ -698,11 +725,11 @@ static void test_newcomer_after_a_silent_death(void **state)
 		add_peer(dead, 3 - number, net_port(living->net));
 		start(dead);
 		uint64_t begun = clock_now();
-		TURN_UNTIL(nodes, 2, 5, living->downs == 1);
+		TURN_UNTIL(nodes, 2, living->downs == 1);
 		assert_string_equal(living->reason, "the peer did not answer a probe");
 		assert_true(clock_now() - begun >= 400u * MS);
 		if (number == 1)
-			TURN_UNTIL(nodes, 2, 5, living->ups == 2 && dead->ups == 1);
+			TURN_UNTIL(nodes, 2, living->ups == 2 && dead->ups == 1);
 		stop(&silent);
 		end(nodes, 2);
 	}
@@ -714,7 +741,7 @@ static int knock_at(uint16_t port)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	address.sin_addr.s_addr = here().s_addr;
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
 	return fd;
 }
@@ -736,7 +763,7 @@ static void test_other_version(void **state)
 	struct door_head head = {
 		.magic = DOOR_MAGIC, .type = DOOR_KNOCK, .size = 4000, .version = DOOR_VERSION + 1};
 	assert_int_equal(send(fd, &head, sizeof head, 0), sizeof head);
-	TURN_UNTIL(nodes, 1, 5, said(&nodes[0], "another version"));
+	TURN_UNTIL(nodes, 1, said(&nodes[0], "another version"));
 	assert_int_equal(recv(fd, &reply, sizeof reply, MSG_WAITALL), sizeof reply);
 	assert_int_equal(reply.head.type, DOOR_REFUSED);
 	assert_int_equal(reply.refusal, NET_REFUSED_VERSION);
@@ -767,7 +794,7 @@ static void test_garbage_and_cut_knocks(void **state)
 			turn(nodes, 2);
 		close(fd);
 	}
-	TURN_UNTIL(nodes, 2, 3, open_descriptors() == before);
+	TURN_UNTIL(nodes, 2, open_descriptors() == before);
 	assert_int_equal(nodes[0].downs, 0);
 	assert_true(said(&nodes[0], "does not keep to the protocol"));
 	end(nodes, 2);
@@ -794,7 +821,7 @@ static void test_a_fork_keeps_a_strangers_connection(void **state)
 	close(alive[0]);
 	uint8_t rubbish[64] = {0};
 	assert_int_equal(send(fd, rubbish, sizeof rubbish, MSG_NOSIGNAL), sizeof rubbish);
-	TURN_UNTIL(node, 1, 60, said(node, "does not keep to the protocol"));
+	TURN_UNTIL(node, 1, said(node, "does not keep to the protocol"));
 	assert_int_equal(send(fd, rubbish, sizeof rubbish, MSG_NOSIGNAL), sizeof rubbish);
 	for (unsigned t = 0; t < 100; t++)
 		turn(node, 1);
@@ -822,9 +849,9 @@ static void test_slow_strangers_and_too_many(void **state)
 	assert_true(open_descriptors() - before <= STRANGERS + 33);
 	/* With all places taken by strangers whose time is not over, the real peer still comes in. */
 	start(&nodes[0]);
-	TURN_UNTIL(nodes, 2, 1, nodes[0].ups == 1 && nodes[1].ups == 1);
+	TURN_UNTIL(nodes, 2, nodes[0].ups == 1 && nodes[1].ups == 1);
 	/* And in the end all of them are sent away. */
-	TURN_UNTIL(nodes, 2, 5, is_closed(fds[STRANGERS - 1]));
+	TURN_UNTIL(nodes, 2, is_closed(fds[STRANGERS - 1]));
 	for (unsigned i = 0; i < STRANGERS; i++) {
 		assert_true(is_closed(fds[i]));
 		close(fds[i]);
@@ -839,14 +866,14 @@ static void test_mute_door(void **state)
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	socklen_t len = sizeof address;
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	address.sin_addr.s_addr = here().s_addr;
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
 	assert_int_equal(listen(fd, 8), 0);
 	getsockname(fd, (struct sockaddr *)&address, &len);
 	prepare(&nodes[0], 1);
 	add_peer(&nodes[0], 2, ntohs(address.sin_port));
 	start(&nodes[0]);
-	TURN_UNTIL(nodes, 1, 5, said(&nodes[0], "no answer at the door"));
+	TURN_UNTIL(nodes, 1, said(&nodes[0], "no answer at the door"));
 	close(fd);
 	end(nodes, 1);
 }
@@ -858,8 +885,9 @@ static void test_retries_keep_their_interval(void **state)
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	socklen_t len = sizeof address;
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	enum { ATTEMPTS = 8 };
 	unsigned attempts = 0;
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	address.sin_addr.s_addr = here().s_addr;
 	assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);
 	assert_int_equal(listen(listener, 8), 0);
 	getsockname(listener, (struct sockaddr *)&address, &len);
@@ -867,7 +895,8 @@ static void test_retries_keep_their_interval(void **state)
 	nodes[0].config.connect_timeout = 60000ull * MS;
 	add_peer(&nodes[0], 2, ntohs(address.sin_port));
 	start(&nodes[0]);
-	for (unsigned i = 0; i < 40; i++) {
+	const uint64_t begun = net_time(0), stop_at = clock_now() + PATIENCE;
+	while (attempts < ATTEMPTS && clock_now() < stop_at) {
 		sleep_through(nodes, 1, 5u * MS);
 		int fd = accept(listener, NULL, NULL);
 		if (fd >= 0) {
@@ -875,7 +904,9 @@ static void test_retries_keep_their_interval(void **state)
 			close(fd);
 		}
 	}
-	assert_in_range(attempts, 4, 11);
+	assert_int_equal(attempts, ATTEMPTS);
+	const uint64_t interval = nodes[0].config.retry_interval;
+	assert_in_range(net_time(0) - begun, (ATTEMPTS - 1) * interval, 2 * ATTEMPTS * interval);
 	close(listener);
 	end(nodes, 1);
 }
@@ -897,7 +928,7 @@ static void impostor_connect(struct impostor *i, uint16_t port, const uint8_t pa
 	struct fi_cq_attr cq_attr = {.wait_obj = FI_WAIT_UNSPEC};
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
 	struct fi_info *hints = fi_allocinfo();
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	address.sin_addr.s_addr = here().s_addr;
 	hints->ep_attr->type = FI_EP_MSG;
 	hints->caps = FI_MSG;
 	hints->fabric_attr->prov_name = strdup("tcp");
@@ -973,7 +1004,7 @@ static int try_pass(struct node *nodes, struct impostor *i, uint16_t port,
 {
 	int outcome = 0;
 	impostor_connect(i, port, pass);
-	TURN_UNTIL(nodes + 1, 1, 3, (outcome = impostor_look(i)) != 0);
+	TURN_UNTIL(nodes + 1, 1, (outcome = impostor_look(i)) != 0);
 	return outcome;
 }
 
@@ -997,7 +1028,7 @@ static void test_passes_are_good_once(void **state)
 	assert_int_equal(try_pass(nodes, &bad, port, pass), -1);
 	impostor_close(&bad);
 	assert_int_equal(nodes[1].ups, 0); /* one lane is no session */
-	TURN_UNTIL(nodes + 1, 1, 3, said(&nodes[1], "did not come up in time"));
+	TURN_UNTIL(nodes + 1, 1, said(&nodes[1], "did not come up in time"));
 	impostor_close(&good);
 	end(nodes, 2);
 }
@@ -1013,8 +1044,8 @@ static void test_gate_closes_with_the_ticket(void **state)
 	unsigned before = open_descriptors();
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	address.sin_port = htons(play_for_ticket(nodes, &d, &self));
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	TURN_UNTIL(nodes + 1, 1, 3, said(&nodes[1], "did not come up in time"));
+	address.sin_addr.s_addr = here().s_addr;
+	TURN_UNTIL(nodes + 1, 1, said(&nodes[1], "did not come up in time"));
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), -1);
 	assert_int_equal(errno, ECONNREFUSED);
@@ -1048,7 +1079,7 @@ static void test_unfinished_requests_go_with_the_gate(void **state)
 		if (closed_by_us)
 			stop(&nodes[1]);
 		else
-			TURN_UNTIL(nodes + 1, 1, 3, said(&nodes[1], "did not come up in time"));
+			TURN_UNTIL(nodes + 1, 1, said(&nodes[1], "did not come up in time"));
 		for (unsigned i = 0; i < CONNECTIONS; i++) {
 			assert_true(is_closed(fds[i]));
 			close(fds[i]);
@@ -1070,11 +1101,24 @@ static void test_request_hung_up(void **state)
 	uint16_t port = play_for_ticket(nodes, &d, &self);
 	unsigned before = open_descriptors();
 	int fd = knock_at(port);
-	TURN_UNTIL(nodes + 1, 1, 3, open_descriptors() == before + 2);
+	TURN_UNTIL(nodes + 1, 1, open_descriptors() == before + 2);
 	close(fd);
-	TURN_UNTIL(nodes + 1, 1, 3, open_descriptors() == before);
+	TURN_UNTIL(nodes + 1, 1, open_descriptors() == before);
 	assert_true(sleep_through(nodes + 1, 1, 50u * MS) < 10);
 	end(nodes, 2);
+}
+
+/* ns for which this thread could have run and had no core. */
+static uint64_t waited_for_a_core(void)
+{
+	unsigned long long ran, waited = 0;
+	FILE *file = fopen("/proc/thread-self/schedstat", "re");
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%llu %llu", &ran, &waited) != 2)
+		waited = 0;
+	fclose(file);
+	return waited;
 }
 
 /* The provider waits for the rest of a request; not for long. */
@@ -1101,9 +1145,10 @@ static void test_request_without_its_end(void **state)
 	}
 	close(fd);
 	for (unsigned i = 0; i < 100; i++) {
-		uint64_t begun = clock_now();
+		uint64_t waited = waited_for_a_core(), begun = clock_now();
 		turn(nodes + 1, 1);
-		longest = BASE_MAX(longest, clock_now() - begun);
+		uint64_t took = clock_now() - begun;
+		longest = BASE_MAX(longest, took - BASE_MIN(took, waited_for_a_core() - waited));
 	}
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	assert_true(longest < 500u * MS);
@@ -1120,7 +1165,7 @@ static void test_address_in_use(void **state)
 	start(&nodes[0]);
 	nodes[1].config.port = net_port(nodes[0].net);
 	assert_int_not_equal(net_open(&nodes[1].config, &nodes[1].net, &error), FOS_OK);
-	assert_non_null(strstr(error, "127.0.0.1"));
+	assert_non_null(strstr(error, inet_ntoa(here())));
 	assert_non_null(strstr(error, "in use"));
 	stop(&nodes[0]);
 }
@@ -1159,11 +1204,12 @@ static void test_idle_sleeps_and_wakes(void **state)
 	send_numbered(&nodes[0], 2, NET_CONTROL, 0, 8);
 	for (uint64_t n = 0; n < 100; n++)
 		send_numbered(&nodes[1], 1, NET_BULK, n, 300000);
-	sleep_until(nodes, 2, 5000ull * MS, &nodes[0].messages, 100);
+	sleep_until(nodes, 2, PATIENCE, &nodes[0].messages, 100);
 	assert_int_equal(nodes[0].messages, 100);
 	assert_int_equal(nodes[1].messages, 1);
 	net_end(nodes[0].net, 2, "test");
-	sleep_through(nodes, 2, 300u * MS);
+	sleep_until(nodes, 2, PATIENCE, &nodes[0].ups, 2);
+	sleep_until(nodes, 2, PATIENCE, &nodes[1].ups, 2);
 	assert_int_equal(nodes[1].downs, 1);
 	assert_int_equal(nodes[0].ups, 2);
 	assert_int_equal(nodes[1].ups, 2);

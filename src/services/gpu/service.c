@@ -472,13 +472,24 @@ static fos_handled info_get(struct service *s, const fos_delivery *delivery)
 	return FOS_FINISH_LATER;
 }
 
+/* Contexts that were closed and whose place nobody gets yet. */
+static uint64_t count_leaving(struct service *s)
+{
+	uint64_t count = 0;
+	pthread_mutex_lock(&s->lock);
+	for (unsigned i = 0; i < ENGINE_CONTEXTS; i++)
+		count += s->slots[i].state == SLOT_CLOSED || s->slots[i].state == SLOT_EMPTY;
+	pthread_mutex_unlock(&s->lock);
+	return count;
+}
+
 static fos_handled stats(struct service *s, const fos_delivery *delivery)
 {
 	struct engine_usage usage;
 	fos_args args;
 	engine_usage(s->engine, &usage);
 	const fos_stat numbers[] = {
-		{"contexts", s->open_count},   {"contexts_leaving", usage.contexts - s->open_count},
+		{"contexts", s->open_count},   {"contexts_leaving", count_leaving(s)},
 		{"memory_used", usage.memory}, {"allocations", usage.allocations},
 		{"modules", usage.modules},    {"kernels", usage.kernels},
 		{"jobs", usage.jobs}};
