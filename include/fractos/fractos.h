@@ -445,7 +445,8 @@ FOS_CHECKED fos_status fos_registry_changed(fos_channel *ch, fos_cap known, uint
 											fos_cap *out);
 FOS_CHECKED fos_status fos_registry_changed_async(fos_channel *ch, fos_cap known, uint64_t time,
 												  fos_done done, void *arg);
-/* Makes `request` the cluster's registry; only the Process that the cluster file allows. DENIED. */
+/* Makes `request` the cluster's registry; only a Process on the node that the cluster file names,
+ * and only while no living Request of another one of them is the registry. DENIED. */
 FOS_CHECKED fos_status fos_registry_set(fos_channel *ch, fos_cap request);
 
 /* ------------------------------------------------------------------ serving */

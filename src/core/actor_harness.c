@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/core_internal.h"
 #include "core/harness.h"
 
 /* ------------------------------------------------------------------ calls */
@@ -424,8 +425,10 @@ void actor_exhaust(struct actor actor)
 
 /* ------------------------------------------------------------------ introductions */
 
+/* One node's Processes take turns as the registry here, though the one before lives. */
 uint64_t actor_introduce(struct actor registry, struct actor who)
 {
+	registry.node->core->registry.ref = (struct core_ref){0};
 	struct call call;
 	uint64_t cap = 0, root = actor_request(registry, 0xfeed);
 	FIXED(&call, REGISTRY_SET, registry_set, false, .cap = root);

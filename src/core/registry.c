@@ -11,7 +11,8 @@
  *
  * Only the node where it lives tells of it; when its session ends it is not known any more. A
  * registry_get that names a registry waits for another one: that the same one was out of reach for
- * a while does not count. */
+ * a while does not count. While it lives, no other Process of its node can take its place; the word
+ * of another node can, for nobody could say which of the two is the right one. */
 #include "core/core_internal.h"
 
 static bool known(const struct core *core)
@@ -133,6 +134,15 @@ void core_registry_tell(struct core *core, struct session *session)
 	message->index = ours ? ref->index : 0;
 }
 
+/* A Request of ours that is known as the registry lives: its end makes it unknown. */
+static bool is_of_another(struct core *core, const struct process *process)
+{
+	const struct core_ref *ref = &core->registry.ref;
+	struct object *present = NULL;
+	return known(core) && ref->node == core->config.node &&
+		   core_object_find(core, ref, &present) == FOS_OK && present->process != process;
+}
+
 void core_call_registry_set(struct core *core, struct caller *caller, const uint8_t *bytes)
 {
 	const struct wire_call_registry_set *call = (const void *)bytes;
@@ -155,6 +165,8 @@ void core_call_registry_set(struct core *core, struct caller *caller, const uint
 	/* Only the object's name travels, and it must last; nobody would count who holds it. */
 	if (status == FOS_OK && (value->bundle != NULL || object->once || value->tracked))
 		status = FOS_INVALID;
+	if (status == FOS_OK && is_of_another(core, process))
+		status = FOS_DENIED;
 	core_complete(core, caller, status);
 	if (status != FOS_OK)
 		return;

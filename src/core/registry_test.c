@@ -161,9 +161,81 @@ static void registry_comes_and_goes(void **state)
 	world_end(world);
 }
 
+static fos_status try_to_become(struct actor actor, uint64_t root)
+{
+	struct wire_call_registry_set set = {.cap = root};
+	struct call call;
+	call_init(&call, WIRE_CALL_TYPE_REGISTRY_SET, &set, sizeof set, false);
+	fos_status status = actor_call(actor, &call, NULL);
+	world_settle(actor.node->world);
+	return status;
+}
+
+static uint64_t known_registry(struct actor actor)
+{
+	struct wire_answer_completion completion;
+	uint64_t asked = ask_registry(actor, 0);
+	assert_true(call_completed(actor, asked, &completion));
+	assert_int_equal(completion.status, FOS_OK);
+	return completion.cap;
+}
+
+static void check_who_answers(struct actor asker, struct actor registry)
+{
+	struct arrival arrival;
+	assert_int_equal(actor_invoke(asker, known_registry(asker)), FOS_OK);
+	world_settle(asker.node->world);
+	assert_true(actor_arrival(registry, &arrival));
+	actor_finish(registry, arrival.id);
+}
+
+/* Who has the place keeps it against others of its node, changes its own Request, and leaves it by
+ * revoking or dying. */
+static void a_living_registry_keeps_its_place(void **state)
+{
+	(void)state;
+	struct world *world = world_new(3, NULL);
+	struct actor a = actor_new(world, A), registry = actor_new(world, B);
+	struct actor guest = actor_new(world, B), far = actor_new(world, C);
+	uint64_t wanted = actor_request(guest, 6), first = actor_request(registry, 5);
+	become_registry(registry, first);
+	assert_int_equal(try_to_become(guest, wanted), FOS_DENIED);
+	check_who_answers(a, registry);
+	check_who_answers(guest, registry);
+	/* Its own other one, and its own again. */
+	uint64_t second = actor_request(registry, 7);
+	become_registry(registry, second);
+	assert_int_equal(actor_revoke(registry, first), FOS_OK);
+	world_settle(world);
+	assert_int_equal(try_to_become(guest, wanted), FOS_DENIED);
+	check_who_answers(a, registry);
+	assert_int_equal(actor_revoke(registry, second), FOS_OK);
+	world_settle(world);
+	become_registry(guest, wanted);
+	check_who_answers(a, guest);
+	assert_int_equal(try_to_become(registry, actor_request(registry, 8)), FOS_DENIED);
+	actor_kill(guest);
+	world_settle(world);
+	uint64_t third = actor_request(registry, 9);
+	become_registry(registry, third);
+	/* The word of another node is taken; who was displaced hears of it and comes back. */
+	struct wire_answer_completion completion;
+	uint64_t displaced = ask_other_registry(registry, third, UINT64_MAX);
+	assert_false(call_completed(registry, displaced, &completion));
+	become_registry(far, actor_request(far, 10));
+	check_who_answers(a, far);
+	assert_true(call_completed(registry, displaced, &completion));
+	assert_int_equal(completion.status, FOS_OK);
+	become_registry(registry, third);
+	check_who_answers(a, registry);
+	check_who_answers(far, registry);
+	world_end(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_living_registry_keeps_its_place),
 		cmocka_unit_test(registry_comes_and_goes),
 		cmocka_unit_test(registry_changes),
 	};

@@ -39,6 +39,35 @@ static void learn_registry(struct oracle *o, struct oracle_call *call,
 		call->value = oracle_value_request(o, thing, bundle);
 }
 
+/* Whether the word of another node's registry may have come to the node since it set its own. Such
+ * a word is sent when that one is set and when a session begins; it comes at once, if nothing is
+ * slow. */
+static bool may_be_displaced(const struct oracle *o, const struct oracle_node *node,
+							 uint32_t number)
+{
+	bool may = o->disturbances > 0;
+	for (uint32_t peer = 0; peer < ORACLE_NODES && !may; peer++) {
+		const struct oracle_node *other = &o->nodes[peer];
+		if (peer != number && other->registry != NULL)
+			may = o->sessions[number][peer].changed >= node->set_moment ||
+				  BASE_MAX(other->set, o->calm) + o->config.core.failure_timeout >= node->set;
+	}
+	return may;
+}
+
+/* A registry that lives has its place for itself among the Processes of its node. */
+static void check_place(const struct oracle *o, struct oracle_call *call)
+{
+	const struct oracle_process *process = call->process;
+	const struct oracle_node *node = &o->nodes[process->node];
+	const struct oracle_thing *present = node->registry;
+	enum oracle_life life = present != NULL ? oracle_life(o, present) : ORACLE_DEAD;
+	if (life == ORACLE_DEAD || present->process == process)
+		return;
+	bool unsure = life == ORACLE_MAYBE || may_be_displaced(o, node, process->node);
+	call->may = (unsure ? call->may : call->may & ~MAY(OK)) | MAY(DENIED);
+}
+
 static void registry_set(struct oracle *o, struct oracle_call *call, const uint8_t *bytes)
 {
 	const struct wire_call_registry_set *wire = (const void *)bytes;
@@ -62,6 +91,8 @@ static void registry_set(struct oracle *o, struct oracle_call *call, const uint8
 			call->may = (call->may & ~MAY(OK)) | MAY(INVALID);
 		else if (thing->parent != NULL)
 			call->may |= MAY(INVALID) | MAY(DENIED);
+		if (call->may & MAY(OK))
+			check_place(o, call);
 		call->named = oracle_hold(value);
 	}
 }
@@ -74,8 +105,12 @@ static uint32_t get_now(struct oracle *o, struct oracle_call *call, fos_status s
 
 static void was_set(struct oracle *o, struct oracle_call *call)
 {
-	(void)o;
-	call->named->object->registry = true;
+	struct oracle_thing *thing = call->named->object;
+	struct oracle_node *node = &o->nodes[thing->node];
+	thing->registry = true;
+	node->registry = thing;
+	node->set = o->now;
+	node->set_moment = o->moment;
 }
 
 static void end(struct oracle *o, struct oracle_call *call)

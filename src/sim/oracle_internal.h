@@ -296,7 +296,9 @@ struct oracle_node {
 	uint64_t refusals;  /* how often its core has refused memory so far */
 	uint64_t refused;   /* moment of the last time */
 	struct list things, copies;
-	uint32_t tracked; /* children that it owns and that were ever tracked */
+	uint32_t tracked;              /* children that it owns and that were ever tracked */
+	struct oracle_thing *registry; /* what one of its Processes set last; NULL: nothing yet */
+	uint64_t set, set_moment;      /* time and moment of that */
 };
 
 struct oracle_pool {

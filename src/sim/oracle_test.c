@@ -652,6 +652,59 @@ static void who_waits_may_refuse(void **state)
 	end(&scene);
 }
 
+/* ------------------------------------------------------------------ the registry's place */
+
+static fos_status become_registry(struct scene *scene, struct actor actor)
+{
+	struct wire_call_registry_set set = {.cap = actor_request(actor, 7)};
+	struct call call;
+	call_init(&call, WIRE_CALL_TYPE_REGISTRY_SET, &set, sizeof set, false);
+	fos_status status = actor_call(actor, &call, NULL);
+	world_settle(scene->world);
+	return status;
+}
+
+static bool gives_the_place_away(struct scene *scene, const struct world_node *node,
+								 struct core_output *out)
+{
+	struct wire_answer_completion *answer = completion_of(out);
+	if (answer != NULL && answer->status == FOS_DENIED && first(scene))
+		answer->status = FOS_OK;
+	return true;
+}
+
+static bool refuses_the_place(struct scene *scene, const struct world_node *node,
+							  struct core_output *out)
+{
+	struct wire_answer_completion *answer = completion_of(out);
+	if (answer != NULL && answer->status == FOS_OK && answer->cap == 0 && scene->lies++ == 1)
+		answer->status = FOS_DENIED;
+	return true;
+}
+
+/* One of two Processes of a node has it; then another node's takes it from both. */
+static void knows_who_may_be_the_registry(void **state)
+{
+	(void)state;
+	static const lie lies[] = {NULL, gives_the_place_away, refuses_the_place};
+	for (unsigned i = 0; i < BASE_COUNT(lies); i++) {
+		struct scene scene;
+		begin(&scene, lies[i]);
+		struct actor guest = actor_new(scene.world, A);
+		assert_int_equal(become_registry(&scene, scene.a), FOS_OK);
+		assert_int_equal(become_registry(&scene, scene.a), FOS_OK);
+		assert_int_equal(become_registry(&scene, guest), FOS_DENIED);
+		assert_int_equal(become_registry(&scene, scene.b), FOS_OK);
+		assert_int_equal(become_registry(&scene, guest), FOS_OK);
+		conclude(&scene);
+		if (lies[i] == NULL)
+			assert_string_equal(oracle_reason(scene.oracle), "");
+		else
+			assert_non_null(strstr(oracle_reason(scene.oracle), "registry_set"));
+		end(&scene);
+	}
+}
+
 /* ------------------------------------------------------------------ a long way */
 
 /* Of a copy with `then` whoever loses a link of its way tells that he cannot know: its source's
@@ -704,6 +757,7 @@ int main(void)
 		cmocka_unit_test(once_may_end_by_an_inherited_on_error),
 		cmocka_unit_test(a_child_of_once_ends_for_a_reason),
 		cmocka_unit_test(who_waits_may_refuse),
+		cmocka_unit_test(knows_who_may_be_the_registry),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
