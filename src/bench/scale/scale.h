@@ -87,7 +87,7 @@ void scale_faces(enum scale_mode mode, const struct scale_faces_load *load,
 
 /* ------------------------------------------------------------------ million.c */
 
-/* A million capabilities in one Controller beside a thousand, in real time; writes its own rows. */
+/* A million capabilities in one Controller beside a thousand; writes its own rows. */
 bool scale_million(const struct bench_context *context);
 
 #endif
