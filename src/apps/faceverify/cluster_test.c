@@ -602,7 +602,8 @@ int main(int argc, char **argv)
 	self[length] = '\0';
 	(void)snprintf(name, sizeof name, "facetest-%d", (int)getpid());
 	(void)snprintf(line, sizeof line,
-				   "%s up --cluster %s --no-netns --no-respawn </dev/null >/dev/null && "
+				   "%s up --cluster %s --no-netns --no-respawn --failure-timeout 5000 "
+				   "</dev/null >/dev/null && "
 				   "{ %s exec --cluster %s app %s --inside %s %s; result=$?; "
 				   "%s down --cluster %s </dev/null >/dev/null; exit $result; }",
 				   argv[1], name, argv[1], name, self, argv[1], name, argv[1], name);
