@@ -249,8 +249,8 @@ static void test_retries_keep_their_interval(void **state)
 	node_prepare(&nodes[0], 1);
 	nodes[0].config.connect_timeout = 60000ull * MS;
 	node_add_peer(&nodes[0], 2, ntohs(address.sin_port));
-	node_start(&nodes[0]);
 	const uint64_t begun = node_time(0), stop_at = node_now() + PATIENCE;
+	node_start(&nodes[0]);
 	while (attempts < ATTEMPTS && node_now() < stop_at) {
 		nodes_sleep(nodes, 1, 5u * MS);
 		int fd = accept(listener, NULL, NULL);
