@@ -6,8 +6,9 @@ RUN_PACKAGES="build-essential meson ninja-build pkg-config iproute2 libfabric-de
   ocl-icd-opencl-dev opencl-headers pocl-opencl-icd"
 CHECK_PACKAGES="clang clang-format clang-tidy libclang-rt-14-dev valgrind python3 man-db util-linux spin
   nftables"
-# Of ./bench peers alone: who FractOS is compared with.
-BENCH_PACKAGES="libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libcapnp-dev capnproto ucx-utils"
+# Of ./bench peers and ./bench blk alone: who FractOS is compared with.
+BENCH_PACKAGES="libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libcapnp-dev capnproto ucx-utils
+  nbdkit libnbd-dev"
 
 need() {
   local missing="" package

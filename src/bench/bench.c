@@ -65,6 +65,9 @@ bool bench_measure(const struct bench_context *context, const struct bench_side 
 		if ((fill[i] = calibrate(&sides[i])) == 0)
 			return false;
 	}
+	for (unsigned i = 0; i < count; i++)
+		if (sides[i].ready)
+			sides[i].ready(sides[i].arg);
 	for (unsigned round = 0; round < context->rounds; round++)
 		for (unsigned i = 0; i < count; i++) {
 			uint64_t ns = sides[i].run(sides[i].arg, fill[i]);

@@ -29,6 +29,7 @@ struct bench_context {
 	const char *self; /* our own path */
 	unsigned rounds;  /* of each comparison */
 	const char *json; /* rows are appended to this file; NULL: none */
+	const char *disk; /* a directory for the files of blk */
 	bool pin;         /* parties get cores of their own where there are enough */
 	unsigned cores;   /* that we may use */
 	struct bench_node nodes[BENCH_NODES_MAX];
@@ -41,7 +42,7 @@ struct bench {
 	bool (*run)(struct bench_context *context);
 };
 extern const struct bench bench_null, bench_rpc, bench_rate, bench_copy, bench_then, bench_compose,
-	bench_revoke, bench_peers, bench_idle;
+	bench_revoke, bench_blk, bench_peers, bench_idle;
 
 uint64_t bench_now(void); /* ns */
 /* One line on stderr; false, visibly so for the compiler. */
@@ -61,7 +62,8 @@ struct bench_side {
 	const char *name;
 	uint64_t (*run)(void *arg, unsigned count);
 	void *arg;
-	unsigned most; /* operations in one turn at most; 0: no bound */
+	unsigned most;            /* operations in one turn at most; 0: no bound */
+	void (*ready)(void *arg); /* from now on turns count; NULL: it need not know */
 };
 
 struct bench_samples { /* ns of one operation, in each round */

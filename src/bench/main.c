@@ -10,9 +10,9 @@
 #include "nodes.h"
 #include "rpc.h"
 
-static const struct bench *const benches[] = {&bench_null,    &bench_rpc,   &bench_rate,
-											  &bench_copy,    &bench_then,  &bench_revoke,
-											  &bench_compose, &bench_peers, &bench_idle};
+static const struct bench *const benches[] = {
+	&bench_null,   &bench_rpc,     &bench_rate, &bench_copy,  &bench_then,
+	&bench_revoke, &bench_compose, &bench_blk,  &bench_peers, &bench_idle};
 static const struct role *const roles[] = {&role_echo, &role_store, &role_stage, &role_holder};
 enum {
 	BENCHES = sizeof benches / sizeof benches[0],
@@ -27,6 +27,7 @@ static int usage(FILE *out)
 		"  --cluster NAME   the cluster that we run in (`fractos exec --cluster NAME app ...`)\n"
 		"  --rounds N       (21) of each comparison, 1 to 101\n"
 		"  --json FILE      append rows to it\n"
+		"  --disk DIR       (/var/tmp) where the files of blk are; they leave with it\n"
 		"  --no-pin         leave it to the kernel which core a party runs on\n"
 		"  --list           the benchmarks, and how many nodes each needs\n\n"
 		"       fractos-bench serve ROLE NAME     a party: echo, store, stage, holder\n"
@@ -163,14 +164,13 @@ static bool find_programs(struct bench_context *context, char self[PATH], char f
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"cluster", required_argument, NULL, 'c'},
-											{"rounds", required_argument, NULL, 'r'},
-											{"json", required_argument, NULL, 'j'},
-											{"no-pin", no_argument, NULL, 'p'},
-											{"list", no_argument, NULL, 'l'},
-											{"help", no_argument, NULL, 'h'},
-											{NULL, 0, NULL, 0}};
-	struct bench_context context = {.rounds = 21, .pin = true, .cluster = "faces"};
+	static const struct option options[] = {
+		{"cluster", required_argument, NULL, 'c'}, {"rounds", required_argument, NULL, 'r'},
+		{"json", required_argument, NULL, 'j'},    {"disk", required_argument, NULL, 'd'},
+		{"no-pin", no_argument, NULL, 'p'},        {"list", no_argument, NULL, 'l'},
+		{"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
+	struct bench_context context = {
+		.rounds = 21, .pin = true, .cluster = "faces", .disk = "/var/tmp"};
 	static char self[PATH], fractos[PATH], fractosd[PATH];
 	int c;
 
@@ -187,6 +187,8 @@ int main(int argc, char **argv)
 			context.rounds = (unsigned)strtoul(optarg, NULL, 10);
 		else if (c == 'j')
 			context.json = optarg;
+		else if (c == 'd')
+			context.disk = optarg;
 		else if (c == 'c')
 			context.cluster = optarg;
 		else if (c == 'p')
