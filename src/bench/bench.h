@@ -165,6 +165,11 @@ bool bench_place(const struct bench_context *context, const pid_t *pids, unsigne
 void bench_unplace(const pid_t *pids, unsigned count);
 bool bench_pin(pid_t pid, unsigned core);
 
+/* To be profiled: makes the file that blk serves as volume "ours" of "bench/blk" (count 0), or
+ * reads or writes `count` blocks of it, one after the other. */
+bool blk_blocks(const struct bench_context *context, const char *path, bool writing,
+				unsigned count);
+
 /* ------------------------------------------------------------------ baselines */
 
 /* A bare ring ping-pong between two processes in shared memory: same rings, same waiting. */

@@ -534,7 +534,7 @@ static bool report_messages(struct medium *m, const struct io_case *c)
 		!bench_messages(m->context, &after))
 		return false;
 	const double each = bench_messages_each(&before, &after, OPERATIONS, text, sizeof text);
-	snprintf(name, sizeof name, "%s, %s: %s", m->name, c->name, text);
+	snprintf(name, sizeof name, "%s: %s", c->name, text);
 	struct bench_row row = row_of(m, name);
 	row.metric = "messages";
 	row.unit = "an operation";
@@ -608,6 +608,23 @@ static bool run(struct bench_context *context)
 {
 	return run_on(context, "memory", "/dev/shm", false) &&
 		   run_on(context, "disk", context->disk, true);
+}
+
+bool blk_blocks(const struct bench_context *context, const char *path, bool writing, unsigned count)
+{
+	static struct volume volume;
+	const struct load_kind kind = {writing, false, LOAD_BLOCK, 1};
+	const struct load_way way = {start, wait, &volume};
+	struct load_file file;
+
+	if (!load_file_open(path, SIZE, count == 0, &file))
+		return false;
+	bool ok = count == 0 || (open_volume(context, &volume) && make_memories(&volume, &kind) &&
+							 load_open(&file, &kind, &way, volume.bytes, &volume.load) &&
+							 load_run(&volume.load, count) > 0 && load_file_check(&file));
+	load_close(&volume.load);
+	load_file_close(&file);
+	return ok;
 }
 
 const struct bench bench_blk = {

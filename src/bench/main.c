@@ -31,7 +31,9 @@ static int usage(FILE *out)
 		"  --no-pin         leave it to the kernel which core a party runs on\n"
 		"  --list           the benchmarks, and how many nodes each needs\n\n"
 		"       fractos-bench serve ROLE NAME     a party: echo, store, stage, holder\n"
-		"       fractos-bench calls NAME COUNT    as many calls of the echo NAME, to be profiled\n",
+		"       fractos-bench calls NAME COUNT    as many calls of the echo NAME, to be profiled\n"
+		"       fractos-bench blocks FILE         makes a file for blk to serve, and then:\n"
+		"       fractos-bench blocks FILE read|write COUNT     of its blocks, to be profiled\n",
 		out);
 	return out == stdout ? 0 : 2;
 }
@@ -86,6 +88,21 @@ static int calls(int argc, char **argv)
 	bool ok = attach(&context, &process) && party_request(&context, argv[0], &echo) &&
 			  rpc_open(context.channel, echo, &rpc) &&
 			  rpc_run(&rpc, (unsigned)strtoul(argv[1], NULL, 10)) != 0;
+	fos_detach(process);
+	return ok ? 0 : 1;
+}
+
+static int blocks(int argc, char **argv)
+{
+	fos_process *process = NULL;
+	struct bench_context context = {0};
+
+	if (argc != 1 && (argc != 3 || (strcmp(argv[1], "read") != 0 && strcmp(argv[1], "write") != 0)))
+		return usage(stderr);
+	bool ok = argc == 1
+				  ? blk_blocks(&context, argv[0], false, 0)
+				  : attach(&context, &process) && blk_blocks(&context, argv[0], argv[1][0] == 'w',
+															 (unsigned)strtoul(argv[2], NULL, 10));
 	fos_detach(process);
 	return ok ? 0 : 1;
 }
@@ -178,6 +195,8 @@ int main(int argc, char **argv)
 		return serve(argc - 2, argv + 2);
 	if (argc > 1 && !strcmp(argv[1], "calls"))
 		return calls(argc - 2, argv + 2);
+	if (argc > 1 && !strcmp(argv[1], "blocks"))
+		return blocks(argc - 2, argv + 2);
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'h')
 			return usage(stdout);

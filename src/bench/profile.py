@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Where an RPC across nodes goes: instructions and system calls of one call, by party and part.
+"""Where an RPC across nodes goes, or a block of a volume of another node: instructions and system calls
+of one call, by party and part.
 
-Usage: profile.py BUILD [FUNCTIONS]      BUILD: meson setup BUILD -Ddebug=true
+Usage: profile.py BUILD [call|read|write] [FUNCTIONS]      BUILD: meson setup BUILD -Ddebug=true
 
-Two Controllers on the loopback, the echo and its caller run under callgrind, once with few calls and once with many:
+Two Controllers on the loopback, the echo (or blk) and its caller run under callgrind, once with few calls and once with many:
 the difference is what a call takes, without start and end. FUNCTIONS more lines name the dearest functions. Under
 callgrind everybody is slower than the others expect, so looks that found nothing are many: they are told apart by
 their number, which callgrind counts too (looks: turns of a Controller, polls of a Process).
@@ -18,8 +19,9 @@ import sys
 import tempfile
 
 FEW, MANY = 500, 2500
-PARTIES = {"caller": "fos_poll", "Controller there": "net_poll", "Controller here": "net_poll", "echo": "fos_poll"}
-SYSTEM_CALLS = re.compile(r"(epoll_p?wait2?|writev?|readv?|(send|recv)(msg)?|sched_yield)(@.*)?$")
+LOOKS = {"Controller there": "net_poll", "Controller here": "net_poll"}  # a Process's: fos_poll
+SYSTEM_CALLS = re.compile(r"(epoll_p?wait2?|writev?|readv?|(send|recv)(msg)?|sched_yield|(__sys_)?io_uring_(enter|submit)\d?)"
+                          r"(@.*)?$")
 
 
 def cluster_file(where):
@@ -36,24 +38,33 @@ def cluster_file(where):
 class Run:
     """One cluster, `count` calls; profiles are in where/PARTY.COUNT."""
 
-    def __init__(self, build, where, count):
+    def __init__(self, build, where, what, count):
         self.where, self.count, self.started = where, count, []
         programs = {name: f"{build}/src/{path}" for name, path in
                     (("fractosd", "controller/fractosd"), ("registry", "services/registry/fractos-registry"),
-                     ("bench", "bench/fractos-bench"))}
+                     ("bench", "bench/fractos-bench"), ("blk", "services/blk/fractos-blk"))}
+        words, serving, served = ["calls", "echo"], [programs["bench"], "serve", "echo", "echo"], "echo"
+        if what != "call":
+            file = f"/dev/shm/{os.path.basename(where)}.{count}"
+            words, served = ["blocks", file, what], "blk"
+            serving = [programs["blk"], "--device", f"ours={file}", "--name", "bench/blk"]
+            subprocess.run([programs["bench"], "blocks", file], check=True)
+        self.parties = ("caller", "Controller here", "Controller there", served)
         try:
             for node in ("here", "there"):
                 self.start([programs["fractosd"], "--cluster", f"{where}/cluster.conf", "--node", node], node,
                            f"Controller {node}")
             self.start([programs["registry"]], "here")
-            self.start([programs["bench"], "serve", "echo", "echo"], "there", "echo")
-            caller = self.spawn([programs["bench"], "calls", "echo", str(count)], "here", "caller")
+            self.start(serving, "there", served)
+            caller = self.spawn([programs["bench"], *words, str(count)], "here", "caller")
             if caller.wait(600) != 0:
                 sys.exit("the calls failed")
         finally:
             for process in reversed(self.started):
                 process.send_signal(signal.SIGTERM)
                 process.wait(60)
+            if what != "call":
+                os.unlink(file)
 
     def spawn(self, words, node, party=None):
         if party:
@@ -102,13 +113,13 @@ def calls(path):
 
 def part(where):
     path, _, library = where
-    ours = re.search(r"src/(\w+)/[\w.]+$", path)
+    ours = re.search(r"src/(?:services/)?(\w+)/[\w.]+$", path)
     if ours and "/sysdeps/" not in path:
         return ours.group(1)
-    for name in ("libfabric", "libc"):
+    for name in ("libfabric", "libc", "liburing"):
         if f"/{name}.so" in library:
             return name
-    return "libfabric" if "/rdma/" in path else "other"
+    return "libfabric" if "/rdma/" in path else "liburing" if path.endswith("/liburing.h") else "other"
 
 
 def each(read, where, party):
@@ -117,14 +128,16 @@ def each(read, where, party):
 
 
 def main():
-    if len(sys.argv) not in (2, 3):
+    if len(sys.argv) not in (2, 3, 4):
         sys.exit(__doc__)
-    more = int(sys.argv[2]) if len(sys.argv) == 3 else 0
+    what = sys.argv[2] if len(sys.argv) > 2 else "call"
+    more = int(sys.argv[3]) if len(sys.argv) == 4 else 0
     with tempfile.TemporaryDirectory(prefix="fractos-profile-") as where:
         cluster_file(where)
         for count in (FEW, MANY):
-            Run(sys.argv[1], where, count)
-        for party, look in PARTIES.items():
+            parties = Run(sys.argv[1], where, what, count).parties
+        for party in parties:
+            look = LOOKS.get(party, "fos_poll")
             functions, called = each(costs, where, party), each(calls, where, party)
             parts = collections.Counter()
             for function, cost in functions.items():

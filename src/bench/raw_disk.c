@@ -22,14 +22,14 @@ static bool failed(const char *what, int error)
 	return bench_fails("local disk: %s: %s", what, strerror(error));
 }
 
-/* The kernel does what it has to when we ask for it, where we go into it anyway; where we only look
- * at the ring it has to interrupt us. */
+/* The kernel does what it has to when we go into it anyway, to sleep or to yield; where we only
+ * look at the ring it has to interrupt us. */
 static bool open_ring(struct raw_disk *disk)
 {
-	struct io_uring_params params = {.flags = disk->waiting == RAW_SLEEPING
-												  ? IORING_SETUP_SINGLE_ISSUER |
-														IORING_SETUP_DEFER_TASKRUN
-												  : 0};
+	static const unsigned flags[RAW_WAITINGS] = {
+		[RAW_SLEEPING] = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+		[RAW_YIELDING] = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG};
+	struct io_uring_params params = {.flags = flags[disk->waiting]};
 	int error = io_uring_queue_init_params(LOAD_DEPTH_MAX, &disk->ring, &params);
 	if (error == -EINVAL)
 		error = io_uring_queue_init(LOAD_DEPTH_MAX, &disk->ring, 0);

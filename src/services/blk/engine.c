@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/queue.h>
 #include <unistd.h>
 
@@ -88,7 +87,6 @@ struct engine_file {
 
 struct engine {
 	struct io_uring ring;
-	int event_fd;
 	bool registered;
 	struct engine_handlers handlers;
 	uint32_t in_device; /* I/Os */
@@ -678,13 +676,7 @@ fos_status engine_keep_open(struct engine *engine, int fd)
 
 int engine_fd(const struct engine *engine)
 {
-	return engine->event_fd;
-}
-
-void engine_fd_clear(struct engine *engine)
-{
-	eventfd_t count;
-	(void)eventfd_read(engine->event_fd, &count);
+	return engine->ring.ring_fd;
 }
 
 bool engine_registered(const struct engine *engine)
@@ -696,17 +688,18 @@ bool engine_registered(const struct engine *engine)
 
 static bool ring_open(struct engine *engine, void *buffers, size_t size, const char **error)
 {
-	/* Twice as many answers as I/Os can be in the device is what the kernel gives by itself. */
-	if (io_uring_queue_init(ENGINE_DEPTH, &engine->ring, 0) < 0) {
-		*error = "io_uring is not available (see /proc/sys/kernel/io_uring_disabled)";
+	/* The device's answers need not interrupt us: we go into the kernel between two looks anyway.
+	 * Twice as many answers as I/Os can be in the device is what the kernel gives by itself. */
+	const int rc = io_uring_queue_init(ENGINE_DEPTH, &engine->ring,
+									   IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG);
+	if (rc < 0) {
+		*error = rc == -EINVAL
+					 ? "this kernel's io_uring is too old (Linux 5.19 is needed)"
+					 : "io_uring is not available (see /proc/sys/kernel/io_uring_disabled)";
 		return false;
 	}
-	engine->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (engine->event_fd < 0 || io_uring_register_eventfd(&engine->ring, engine->event_fd) < 0 ||
-		io_uring_register_files_sparse(&engine->ring, ENGINE_FILES_MAX + 1) < 0) {
-		*error = "io_uring refuses an eventfd or registered files (Linux 5.19 is needed)";
-		if (engine->event_fd >= 0)
-			close(engine->event_fd);
+	if (io_uring_register_files_sparse(&engine->ring, ENGINE_FILES_MAX + 1) < 0) {
+		*error = "io_uring refuses registered files (Linux 5.19 is needed)";
 		io_uring_queue_exit(&engine->ring);
 		return false;
 	}
@@ -772,7 +765,6 @@ void engine_close(struct engine *engine)
 		}
 	}
 	io_uring_queue_exit(&engine->ring);
-	close(engine->event_fd);
 	while (!LIST_EMPTY(&engine->files)) {
 		struct engine_file *file = LIST_FIRST(&engine->files);
 		LIST_REMOVE(file, link);

@@ -65,9 +65,8 @@ FOS_CHECKED fos_status engine_open(void *buffers, size_t size,
 /* Waits for the device to end what it has begun, then frees everything, files included. Operations
  * under way end without `done`. NULL is allowed. */
 void engine_close(struct engine *engine);
-/* A descriptor that is readable when the device has answered, until engine_fd_clear(). */
+/* A descriptor that is readable while the device has answers that engine_poll() did not take. */
 int engine_fd(const struct engine *engine);
-void engine_fd_clear(struct engine *engine);
 /* Whether staging is registered with the kernel (it may not be, beyond the limit of locked memory:
  * I/O is then a little slower). */
 bool engine_registered(const struct engine *engine);

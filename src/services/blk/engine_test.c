@@ -98,7 +98,6 @@ static void turn(struct fixture *f)
 		return;
 	struct pollfd wait = {.fd = engine_fd(f->engine), .events = POLLIN};
 	assert_int_equal(poll(&wait, 1, 5000), 1);
-	engine_fd_clear(f->engine);
 }
 
 static void finish(struct fixture *f, struct request *request)
@@ -494,6 +493,26 @@ static void test_flush_and_close(void **state)
 	}
 }
 
+/* Whoever sleeps until the descriptor is readable is woken by the device, and by nothing else: not
+ * again by answers that were taken already. */
+static void test_descriptor(void **state)
+{
+	struct fixture *f = *state;
+	struct pollfd fd = {.fd = engine_fd(f->engine), .events = POLLIN};
+	const fos_blk_range block = {.offset = 4096, .length = 4096};
+	struct request request;
+
+	assert_int_equal(poll(&fd, 1, 0), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		start(f, ENGINE_READ, &block, 1, f->reference, &request);
+		assert_true(engine_poll(f->engine) > 0);
+		assert_int_equal(poll(&fd, 1, 5000), 1);
+		finish(f, &request);
+		assert_int_equal(request.status, FOS_OK);
+		assert_int_equal(poll(&fd, 1, 0), 0);
+	}
+}
+
 static void test_close_under_way(void **state)
 {
 	struct fixture *f = *state;
@@ -522,6 +541,7 @@ int main(void)
 		TEST(test_write_to_what_cannot_be_written),
 		TEST(test_client_memory_gone),
 		TEST(test_flush_and_close),
+		TEST(test_descriptor),
 		TEST(test_close_under_way),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -692,7 +692,6 @@ static int on_turn(fos_channel *ch, void *arg)
 static void on_event(fos_channel *ch, int fd, void *arg)
 {
 	struct front *front = arg;
-	engine_fd_clear(front->engine);
 	engine_poll(front->engine);
 }
 
