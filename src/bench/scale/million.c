@@ -415,8 +415,9 @@ static bool compare(const struct bench_context *context, const char *name,
 					uint64_t (*run)(void *arg, unsigned count), struct holder *few,
 					struct holder *many, struct walk *walk)
 {
-	const struct bench_side sides[] = {
-		{"a million", run, many, 0}, {"a thousand", run, few, 0}, {"a cache miss", miss, walk, 0}};
+	const struct bench_side sides[] = {{"a million", run, many, 0, NULL},
+									   {"a thousand", run, few, 0, NULL},
+									   {"a cache miss", miss, walk, 0, NULL}};
 	struct bench_samples samples[3];
 	if (!bench_measure(context, sides, 3, samples))
 		return false;
@@ -468,7 +469,7 @@ bool scale_million(const struct bench_context *context)
 	struct walk walk;
 	if (!open_walk(&walk, (size_t)480 << 20))
 		return false;
-	const struct bench_side side = {"a cache miss", miss, &walk, 0};
+	const struct bench_side side = {"a cache miss", miss, &walk, 0, NULL};
 	struct bench_samples samples;
 	struct bench_row row = {
 		.bench = "scale", .name = "480 MiB", .metric = "a cache miss", .unit = "ns"};
