@@ -177,6 +177,7 @@ static uint64_t give_order(struct nbd_way *way, unsigned count, double *median)
 	int length = snprintf(line, sizeof line, "%s %u\n", way->order, count);
 	uint64_t ns = 0;
 
+	*median = 0;
 	if (write(client->in, line, (size_t)length) != length ||
 		!party_line(client, ANSWER_MS, line, sizeof line) ||
 		sscanf(line, "%" SCNu64 " %lf %lf", &ns, median, &way->p99) != 3 || ns == 0)

@@ -1,6 +1,7 @@
 /* See load.h. */
 #include "load.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -166,6 +167,7 @@ static uint64_t next_offset(struct load *load, unsigned slot)
 		load->random ^= load->random << 13;
 		load->random ^= load->random >> 7;
 		load->random ^= load->random << 17;
+		assert(load->kind.depth > 0 && places >= load->kind.depth);
 		place = load->random % (places / load->kind.depth) * load->kind.depth + slot;
 	}
 	return place * load->kind.length;
@@ -260,6 +262,7 @@ void load_forget(void *arg)
 bool load_open(struct load_file *file, const struct load_kind *kind, const struct load_way *way,
 			   uint8_t *buffers, struct load *out)
 {
+	assert(kind->depth > 0 && kind->depth <= LOAD_DEPTH_MAX && kind->length % LOAD_BLOCK == 0);
 	*out = (struct load){.file = file,
 						 .kind = *kind,
 						 .way = *way,

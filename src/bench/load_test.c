@@ -174,7 +174,7 @@ static void test_wrong_reads(void **state)
 
 static void test_wrong_writes(void **state)
 {
-	struct fixture *f = *state;
+	struct fixture *f;
 	for (enum wrong wrong = OFFSET; wrong <= SWAPPED; wrong++)
 		for (unsigned k = 0; k < 3; k++) {
 			if (wrong == SWAPPED && kinds[2 * k + 1].depth == 1)
