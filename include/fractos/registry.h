@@ -56,8 +56,8 @@ typedef struct fos_registry_args {
  *
  * What is published stays so when the registry dies and another comes: the library publishes it
  * again by itself, from the fos_poll(), fos_wait() or fos_serve() of the channel that published it,
- * until it is unpublished on that channel, taken over by another publisher of the same user, or
- * refused by the new registry. `cap` must stay open until then. */
+ * until it is unpublished on that channel or taken over by another publisher of the same user. A
+ * refusal counts as long as the registry lives that refused. `cap` must stay open until then. */
 FOS_CHECKED fos_status fos_registry_publish(fos_channel *ch, const char *name, fos_cap cap);
 FOS_CHECKED fos_status fos_registry_unpublish(fos_channel *ch, const char *name);
 FOS_CHECKED fos_status fos_registry_lookup(fos_channel *ch, const char *name, fos_cap *out);

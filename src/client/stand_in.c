@@ -507,6 +507,13 @@ fos_status fos_registry_set(fos_channel *ch, fos_cap request)
 	return FOS_OK;
 }
 
+/* There is no other one, ever. */
+fos_status fos_registry_changed_async(fos_channel *ch, fos_cap known, uint64_t time, fos_done done,
+									  void *arg)
+{
+	return FOS_OK;
+}
+
 fos_cap stand_in_registry(void)
 {
 	return stand.registry;

@@ -47,7 +47,8 @@ static int serve(fos_process *process, const struct policy *policy)
 	status = service_open(channel, policy, &service, &what);
 	if (status != FOS_OK)
 		goto failed;
-	what = "cannot become the cluster's registry (does the cluster file name this node?)";
+	what = "cannot become the cluster's registry (does the cluster file name this node, and is no "
+		   "other one alive here?)";
 	status = service_announce(service);
 	if (status != FOS_OK)
 		goto failed;

@@ -262,7 +262,8 @@ static void look(fos_channel *ch, struct publisher *p)
 		p->looking = fos_registry_changed_async(ch, FOS_CAP_NONE, UINT64_MAX, seen, p) == FOS_OK;
 }
 
-/* What came of the attempt. A refusal ends the publication; what may pass is tried again. */
+/* What came of the attempt. A refusal is this registry's alone, and the next one is asked again;
+ * what may pass is tried again here. */
 static void settle(fos_channel *ch, struct publisher *p, struct publication *publication,
 				   fos_status status)
 {
@@ -275,8 +276,6 @@ static void settle(fos_channel *ch, struct publisher *p, struct publication *pub
 	case FOS_INVALID:
 	case FOS_NO_CAP:
 	case FOS_UNSUPPORTED:
-		forget(ch, p, publication, false);
-		break;
 	case FOS_REVOKED:
 	case FOS_STALE: /* the next registry's turn; changed() comes with it */
 		publication->tries = TRIES_MAX;

@@ -33,6 +33,8 @@ enum {
 static const uint64_t SECOND = 1000000000;
 /* For a lease: ends with its publisher, not with time. A century, safe to add to a clock. */
 static const uint64_t FOR_EVER = 100ull * 365 * 86400 * 1000000000;
+/* Between two times that it takes its place: of two that both may, none keeps the cluster busy. */
+static const uint64_t CLAIM_INTERVAL = 1000000000;
 static const uint64_t SCAN_INTERVAL = 1000000000; /* ns between looks at all publishers' nodes */
 
 struct waiter {
@@ -50,6 +52,7 @@ struct service {
 	fos_cap lease_end; /* base of the leases' on_error; the entry's id is bound at 0 */
 	int timer;
 	uint64_t next_scan;
+	uint64_t claimed, claim; /* when it was set last, and is to be set anew; UINT64_MAX: it is */
 	uint32_t waiter_count;
 	struct waiter waiters[WAITERS_MAX];
 	struct table table;
@@ -161,7 +164,7 @@ static fos_handled answer_empty(struct service *s, const fos_delivery *delivery)
 /* Sets the timer to the earliest thing that has to be done, or to none. */
 static void timer_set(struct service *s)
 {
-	uint64_t next = s->table.count > 0 ? s->next_scan : UINT64_MAX;
+	uint64_t next = s->table.count > 0 && s->next_scan < s->claim ? s->next_scan : s->claim;
 	for (uint32_t i = 0; i < s->waiter_count; i++)
 		if (s->waiters[i].end < next)
 			next = s->waiters[i].end;
@@ -215,6 +218,31 @@ static void scan(struct service *s)
 	}
 }
 
+/* Another is known as the registry: the word of a node whose cluster file names another one. */
+static void displaced(fos_channel *ch, const fos_result *result, void *arg)
+{
+	struct service *s = arg;
+	if (result->status != FOS_OK)
+		return; /* the channel or the Controller is gone, and perhaps the service */
+	ignore(fos_cap_close_async(ch, result->cap, NULL, NULL));
+	fputs("fractos-registry: another node has set a registry; this one sets itself anew\n", stderr);
+	s->claim = s->claimed + CLAIM_INTERVAL;
+	timer_set(s);
+}
+
+/* Makes it the registry, and watches over that. */
+static fos_status claim(struct service *s)
+{
+	s->claimed = clock_now();
+	s->claim = UINT64_MAX;
+	fos_status status = fos_registry_set(s->ch, s->root);
+	if (status == FOS_OK)
+		status = fos_registry_changed_async(s->ch, s->root, UINT64_MAX, displaced, s);
+	if (status != FOS_OK)
+		s->claim = s->claimed + CLAIM_INTERVAL;
+	return status;
+}
+
 static void timer_fired(fos_channel *ch, int fd, void *arg)
 {
 	struct service *s = arg;
@@ -227,6 +255,8 @@ static void timer_fired(fos_channel *ch, int fd, void *arg)
 		scan(s);
 		s->next_scan = now + SCAN_INTERVAL;
 	}
+	if (now >= s->claim)
+		ignore(claim(s));
 	timer_set(s);
 }
 
@@ -471,6 +501,7 @@ fos_status service_open(fos_channel *ch, const struct policy *policy, struct ser
 		return status;
 	s->ch = ch;
 	s->policy = policy;
+	s->claim = UINT64_MAX;
 	*what = "cannot make a timer";
 	s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (s->timer < 0)
@@ -494,7 +525,7 @@ free_service:
 
 fos_status service_announce(struct service *service)
 {
-	return fos_registry_set(service->ch, service->root);
+	return claim(service);
 }
 
 void service_close(struct service *service)

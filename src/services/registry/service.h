@@ -13,7 +13,8 @@ struct service;
  * failed. */
 FOS_CHECKED fos_status service_open(fos_channel *ch, const struct policy *policy,
 									struct service **out, const char **what);
-/* Makes it the cluster's registry: from then on it is asked. */
+/* Makes it the cluster's registry: from then on it is asked. When another node has set one in its
+ * place it sets itself anew. DENIED. */
 FOS_CHECKED fos_status service_announce(struct service *service);
 /* Frees it; before the channel is closed. NULL is allowed. */
 void service_close(struct service *service);
