@@ -311,6 +311,30 @@ class Life(Clusters):
         until(lambda: not processes_of(name), 20, "the cluster ends by itself")
         until(lambda: not os.path.exists(f"{RUNTIME}/{name}"), 20, "its files are removed")
 
+    def test_status_says_who_cannot_be_found(self):
+        """A service that serves, but that the registry does not give out, is not said to serve."""
+        name = self.up()
+        self.assertEqual(self.programs(name)[1], 0)
+        self.assertEqual(run("stop", "fs/registry", "--cluster", name).returncode, 0)
+        rows, code = self.programs(name)
+        self.assertEqual({row["name"] for row in rows.values() if row["state"] == "unlisted"}, {"blk", "fs", "gpu"})
+        self.assertEqual(code, 1)
+        result = run("status", "--cluster", name)
+        self.assertIn("nobody finds it: asking the registry for it ends with TIMED_OUT", result.stdout)
+        self.assertNotIn("process status", result.stdout)
+        self.assertEqual(run("status", "--passive", "--cluster", name).returncode, 0)
+        # Who does not answer keeps it for some seconds only.
+        controller = self.pid(name, "fs", "fractosd")
+        os.kill(controller, signal.SIGSTOP)
+        try:
+            begun = time.monotonic()
+            self.assertEqual(self.programs(name)[1], 1)
+            self.assertLess(time.monotonic() - begun, 5 + 10 * STRETCH)
+        finally:
+            os.kill(controller, signal.SIGCONT)
+        self.assertEqual(run("start", "fs/registry", "--cluster", name).returncode, 0)
+        until(lambda: self.programs(name)[1] == 0, 30, "all are found")
+
     def test_killed_supervisor_takes_its_programs_along(self):
         name = self.up()
         blk = self.pid(name, "storage", "blk")

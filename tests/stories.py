@@ -115,20 +115,20 @@ class Cluster:
     def exec(self, node, *command, input=None):
         return self.run("exec", "--cluster", self.name, node, *command, input=input)
 
-    def status(self):
+    def status(self, *options):
         # Its exit status says whether all is well; here that may not be so.
-        done = subprocess.run([FRACTOS, "status", "--cluster", self.name, "--json"], capture_output=True, text=True,
-                              timeout=30)
+        done = subprocess.run([FRACTOS, "status", "--cluster", self.name, "--json", *options], capture_output=True,
+                              text=True, timeout=30)
         try:
             return json.loads(done.stdout)
         except ValueError:
             raise Untrue(f"fractos status: {done.stdout}{done.stderr}") from None
 
     def nodes(self):
-        return {node["name"]: node for node in self.status()["nodes"]}
+        return {node["name"]: node for node in self.status("--passive")["nodes"]}
 
     def pid(self, program):
-        for row in self.status()["programs"]:
+        for row in self.status("--passive")["programs"]:
             if f"{row['node']}/{row['name']}" == program and row["pid"]:
                 return row["pid"]
         raise Untrue(f"{program} does not run")

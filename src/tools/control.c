@@ -120,6 +120,9 @@ void program_advice(const struct cluster *cluster, const struct program *program
 	else if (report->state == PROGRAM_GIVEN_UP || report->state == PROGRAM_DEAD)
 		format(out, size, "see %s/%s/%s.log, then `fractos start %s/%s%s`", cluster->dir,
 			   program->node, program->name, program->node, program->name, other);
+	else if (report->state == PROGRAM_UNLISTED)
+		format(out, size, "nobody finds it: asking the registry for it ends with %s",
+			   fos_status_name(report->found));
 }
 
 void tell_what_is_missing(const struct cluster *cluster, bool stays)

@@ -17,6 +17,8 @@
 
 enum { READ_TRIES = 1000 };
 
+static pid_t asker; /* the Process of our own look-ups, which is gone by now and is not shown */
+
 /* A consistent copy of a recorder's tables; false: none, or of another layout. */
 static bool read_recorder(const char *path, fos_recorder *out)
 {
@@ -62,7 +64,7 @@ static void show_node(const struct node *node, const fos_recorder *r)
 		   (double)r->arena_memory / 1048576.0);
 	for (unsigned i = 0; i < FOS_RECORDER_PROCESSES; i++) {
 		const fos_recorder_process *p = &r->processes[i];
-		if (p->serial == 0)
+		if (p->serial == 0 || (pid_t)p->pid == asker)
 			continue;
 		printf("  process %-14s serial %-4u pid %-8u objects %-5u slots %-5u open %-4u parked %-4u "
 			   "once %-4u copies %u\n",
@@ -124,7 +126,7 @@ static cJSON *json_processes(const fos_recorder *r)
 	cJSON *array = cJSON_CreateArray();
 	for (unsigned i = 0; i < FOS_RECORDER_PROCESSES; i++) {
 		const fos_recorder_process *p = &r->processes[i];
-		if (p->serial == 0)
+		if (p->serial == 0 || (pid_t)p->pid == asker)
 			continue;
 		cJSON *o = cJSON_CreateObject();
 		cJSON_AddStringToObject(o, "label", p->label);
@@ -236,8 +238,8 @@ static void print_json(cJSON *root)
 	cJSON_Delete(root);
 }
 
-/* 1 when something that should run does not. */
-static int show_cluster(const struct cluster *cluster, bool json)
+/* 1 when something that should run does not, or cannot be found. */
+static int show_cluster(const struct cluster *cluster, bool json, bool passive)
 {
 	static fos_recorder recorder;
 	struct program_report reports[PROGRAMS_MAX];
@@ -245,6 +247,8 @@ static int show_cluster(const struct cluster *cluster, bool json)
 	const bool supervised = cluster_programs(cluster, reports);
 	bool fine = supervised;
 
+	if (!passive)
+		asker = cluster_look_up(cluster, reports);
 	for (unsigned i = 0; i < cluster->program_count; i++)
 		fine = fine && program_fine(&reports[i]);
 	if (json) {
@@ -281,20 +285,24 @@ int command_status(int argc, char **argv)
 {
 	struct cluster cluster;
 	const char *name = DEFAULT_CLUSTER, *value;
-	bool json = false;
+	bool json = false, passive = false;
 	int count = 0;
 
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--json"))
 			json = true;
+		else if (!strcmp(argv[i], "--passive"))
+			passive = true;
 		else if (is_option(argc, argv, &i, "--cluster", &value)) {
 			if (!take_name(value, &name))
 				return 2;
 		} else {
 			bool help = !strcmp(argv[i], "--help");
-			fputs("usage: fractos status [--json] [--cluster NAME]\n"
-				  "Exit status 1 when a node or a program is down that nobody stopped.\n",
-				  help ? stdout : stderr);
+			fputs(
+				"usage: fractos status [--json] [--passive] [--cluster NAME]\n"
+				"Exit status 1 when a node or a program is down that nobody stopped, or when the\n"
+				"registry does not give out what serves. With --passive it is not asked.\n",
+				help ? stdout : stderr);
 			return help ? 0 : 2;
 		}
 	}
@@ -305,5 +313,5 @@ int command_status(int argc, char **argv)
 			fputs("  none; `fractos up` starts one\n", stderr);
 		return 1;
 	}
-	return show_cluster(&cluster, json);
+	return show_cluster(&cluster, json, passive);
 }

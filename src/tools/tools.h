@@ -95,7 +95,8 @@ bool network_create(const struct cluster *cluster, struct network *out);
 
 /* What the supervisor knows of a program. STOPPED: by command; WAITING: starts by itself, at its
  * time or when its node's Controller serves; GIVEN_UP: it ended again and again; DEAD: ended, and
- * the cluster was started with --no-respawn. */
+ * the cluster was started with --no-respawn; UNLISTED: it serves, but the registry does not give it
+ * out, so nobody can find it. */
 #define PROGRAM_STATES(X)   \
 	X(SERVING, "serving")   \
 	X(STARTING, "starting") \
@@ -103,7 +104,8 @@ bool network_create(const struct cluster *cluster, struct network *out);
 	X(STOPPED, "stopped")   \
 	X(WAITING, "waiting")   \
 	X(GIVEN_UP, "given-up") \
-	X(DEAD, "dead")
+	X(DEAD, "dead")         \
+	X(UNLISTED, "unlisted")
 enum program_state {
 #define PROGRAM_STATE_ENUM(name, text) PROGRAM_##name,
 	PROGRAM_STATES(PROGRAM_STATE_ENUM)
@@ -114,12 +116,16 @@ struct program_report {
 	pid_t pid;                   /* 0: it does not run */
 	unsigned ends;               /* how often it has ended */
 	char last_end[LAST_END_LEN]; /* why it ended the last time; "": it never did */
+	fos_status found;            /* UNLISTED: what the registry says when it is asked for it */
 };
 enum { PROGRAMS_ANSWER_LEN = PROGRAMS_MAX * (LAST_END_LEN + 2 * NAME_LEN + 64) };
 
 const char *program_state_name(enum program_state state);
 /* Asks the supervisor; false: there is none, and all are reported dead. */
 bool cluster_programs(const struct cluster *cluster, struct program_report out[PROGRAMS_MAX]);
+/* Asks the registry for those that serve; who is not found is UNLISTED. Takes some seconds at most,
+ * also where nobody answers. Returns the pid of the Process that has asked. */
+pid_t cluster_look_up(const struct cluster *cluster, struct program_report reports[PROGRAMS_MAX]);
 /* Whether it is as it should be: it serves, or somebody has stopped it. */
 bool program_fine(const struct program_report *report);
 /* What to do so that it serves again; "" where it comes by itself. */
