@@ -1,6 +1,9 @@
 /* Arenas: the bytes of Processes that Memory can name. The Controller makes each segment's memfd
  * itself, seals its size for ever and maps exactly that, so that no Process can pull bytes away
- * under a copy. */
+ * under a copy.
+ *
+ * Memory of the dead is given back aside, in portions, so that who maps something meanwhile does
+ * not wait long for the lock of our mappings. The pages go when the last portion is unmapped. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,7 +12,7 @@
 
 #include "controller/controller.h"
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, PORTION = 16 << 20 };
 
 /* A sealed memfd, mapped; -1 with errno. */
 static int make_memory(uint64_t length, uint8_t **base)
@@ -29,10 +32,25 @@ static int make_memory(uint64_t length, uint8_t **base)
 	return -1;
 }
 
-static void free_segment(struct segment *segment)
+static void unmap(struct aside_job *job)
 {
-	munmap(segment->base, segment->length);
+	const struct segment *segment = BASE_CONTAINER(job, struct segment, unmap);
+	for (uint64_t at = 0; at < segment->length; at += PORTION)
+		munmap(segment->base + at, BASE_MIN(segment->length - at, (uint64_t)PORTION));
+}
+
+static void on_unmapped(struct controller *c, struct aside_job *job)
+{
+	struct segment *segment = BASE_CONTAINER(job, struct segment, unmap);
+	segment->process->arena_bytes -= segment->length;
+	process_settle(c, segment->process);
 	free(segment);
+}
+
+static void free_segment(struct controller *c, struct segment *segment)
+{
+	segment->unmap = (struct aside_job){.work = unmap, .done = on_unmapped};
+	aside_put(&c->memory, &segment->unmap);
 }
 
 fos_status arena_create(struct controller *c, struct process *p, uint64_t length, uint32_t *number,
@@ -47,6 +65,7 @@ fos_status arena_create(struct controller *c, struct process *p, uint64_t length
 	struct segment *segment = calloc(1, sizeof *segment);
 	if (segment == NULL)
 		return FOS_QUOTA;
+	segment->process = p;
 	segment->length = base_align_up(length, PAGE);
 	*fd = make_memory(segment->length, &segment->base);
 	if (*fd < 0) {
@@ -56,6 +75,7 @@ fos_status arena_create(struct controller *c, struct process *p, uint64_t length
 	*number = p->segment_count;
 	p->segments[p->segment_count++] = segment;
 	p->arena_bytes += segment->length;
+	p->pending++;
 	controller_step(c, &(struct core_event){.type = CORE_SEGMENT_UP,
 											.process = p->serial,
 											.segment = *number,
@@ -63,13 +83,13 @@ fos_status arena_create(struct controller *c, struct process *p, uint64_t length
 	return FOS_OK;
 }
 
-void arena_destroy(struct process *p)
+void arena_destroy(struct controller *c, struct process *p)
 {
 	for (uint32_t i = 0; i < p->segment_count; i++) {
 		struct segment *segment = p->segments[i];
 		segment->orphan = true;
 		if (segment->in_flight == 0)
-			free_segment(segment);
+			free_segment(c, segment);
 	}
 	p->segment_count = 0;
 }
@@ -86,9 +106,9 @@ uint8_t *arena_bytes(const struct controller *c, const struct core_extent *exten
 	return found->base + extent->offset;
 }
 
-void arena_release_slice(struct segment *segment)
+void arena_release_slice(struct controller *c, struct segment *segment)
 {
 	BASE_ASSERT(segment->in_flight > 0);
 	if (--segment->in_flight == 0 && segment->orphan)
-		free_segment(segment);
+		free_segment(c, segment);
 }

@@ -11,7 +11,12 @@
  *       (the connection stays: its end-of-file, or the pidfd, is the Process's death)
  *
  * A packet that is not of this dialogue ends its Process. Answers are never waited for: a Process
- * that asks without reading the answers ends too. */
+ * that asks without reading the answers ends too.
+ *
+ * Closing a descriptor may take as long as its giver likes, and one that is taken must be closed.
+ * So packets are looked at before they are taken: one with descriptors that nobody asked for (any
+ * but a DEVICE, a second one in a DEVICE) stays where it is and ends its connection, which is then
+ * closed aside with all that is unread in it. A DEVICE's is taken, looked at and closed aside. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -30,6 +35,8 @@ enum {
 	ACCEPTS_A_TURN = 16,
 	STRANGERS_MAX = 64 /* connections beyond limits.processes: not attached yet, or refused */
 };
+
+#define LISTEN_INTERVAL UINT64_C(100000000) /* ns */
 
 /* ------------------------------------------------------------------ answers */
 
@@ -141,42 +148,81 @@ static void on_close(struct controller *c, struct process *p, const void *packet
 
 /* ------------------------------------------------------------------ packets */
 
-/* Takes a packet without the descriptors that may come with it: where there is no room for them the
- * kernel closes them. */
-static ssize_t take(int fd, uint8_t *packet, size_t size, int flags)
+enum { CREDENTIALS = CMSG_SPACE(sizeof(struct ucred)) };
+
+union control {
+	char bytes[CREDENTIALS + CMSG_SPACE(sizeof(int))];
+	struct cmsghdr align;
+};
+
+/* What there is to be read, and stays where it is. */
+struct found {
+	ssize_t size; /* 0: of an empty packet, too; negative: errno tells */
+	bool packet;  /* not end-of-file */
+	bool more;    /* descriptors that had no room */
+	int device;   /* the one that had; -1: none */
+};
+
+/* Our sockets have SO_PASSCRED: each packet comes with its sender's credentials, which tells it
+ * from end-of-file. Room for them alone leaves descriptors where they are. */
+static struct found look(int fd, uint8_t *bytes, size_t size, size_t room)
 {
-	return recv(fd, packet, size, MSG_DONTWAIT | MSG_TRUNC | flags);
+	union control control;
+	struct iovec part = {.iov_base = bytes, .iov_len = size};
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = room};
+	struct found found = {.device = -1};
+	found.size = recvmsg(fd, &message, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+	if (found.size < 0)
+		return found;
+	found.more = (message.msg_flags & MSG_CTRUNC) != 0;
+	for (struct cmsghdr *head = CMSG_FIRSTHDR(&message); head != NULL;
+		 head = CMSG_NXTHDR(&message, head)) {
+		found.packet = true;
+		if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS)
+			memcpy(&found.device, CMSG_DATA(head), sizeof found.device);
+	}
+	return found;
 }
 
-/* With its one descriptor; -1 where there is none. */
-static ssize_t take_device(int fd, uint8_t *packet, size_t size, int *device)
+/* Takes the packet that was looked at: it has no descriptors, or we have them already. */
+static void take(int fd)
 {
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec part = {.iov_base = packet, .iov_len = size};
-	struct msghdr message = {.msg_iov = &part,
-							 .msg_iovlen = 1,
-							 .msg_control = control.bytes,
-							 .msg_controllen = CMSG_LEN(sizeof(int))};
-	ssize_t taken = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	const struct cmsghdr *head = taken > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-	*device = -1;
-	if (head != NULL && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
-		head->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(device, CMSG_DATA(head), sizeof *device);
-	return taken;
+	char ignored;
+	if (recv(fd, &ignored, sizeof ignored, MSG_DONTWAIT) < 0)
+		return; /* its error was told before */
 }
 
-static void on_device(struct controller *c, struct process *p, int fd)
+void attach_registered(struct controller *c, struct process *p, fos_status status)
 {
 	struct wire_attach_device_done out = {.header = HEADER(device_done, DEVICE_DONE)};
-	out.status = fd >= 0 ? device_add(p, fd) : FOS_INVALID;
+	out.status = status;
 	answer(c, p, &out, sizeof out, NULL, 0);
-	if (out.status != FOS_OK)
+	if (status != FOS_OK)
 		log_line(&c->log, "process %u \"%s\" could not register a device: %s", p->serial, p->label,
-				 fos_status_text((fos_status)out.status));
+				 fos_status_text(status));
+	if (!source_resume(c, &p->lifeline))
+		process_end(c, p, "epoll has no room for it");
+}
+
+/* No packet is taken until it is answered. */
+static void on_device(struct controller *c, struct process *p, bool with_descriptors)
+{
+	uint8_t ignored;
+	struct found found = {.device = -1};
+	if (with_descriptors)
+		found = look(p->lifeline.fd, &ignored, sizeof ignored, CREDENTIALS + CMSG_LEN(sizeof(int)));
+	if (with_descriptors && (found.device < 0 || found.more)) {
+		p->given = found.device;
+		process_end(c, p, "more than one descriptor for a device, or none is left here");
+		return;
+	}
+	take(p->lifeline.fd);
+	source_pause(c, &p->lifeline);
+	if (with_descriptors)
+		device_register(p, found.device);
+	else
+		attach_registered(c, p, FOS_INVALID);
 }
 
 static bool is_device(const uint8_t *packet, ssize_t size)
@@ -213,24 +259,26 @@ static void on_lifeline(struct controller *c, struct source *source)
 {
 	struct process *p = BASE_CONTAINER(source, struct process, lifeline);
 	_Alignas(8) uint8_t packet[PACKET_MAX];
-	for (int i = 0; i < PACKETS_A_TURN && !p->ending; i++) {
-		ssize_t size = take(source->fd, packet, sizeof packet, MSG_PEEK);
-		int device = -1;
-		bool with_device = p->serial != 0 && is_device(packet, size);
-		if (with_device)
-			size = take_device(source->fd, packet, sizeof packet, &device);
-		else if (size >= 0)
-			size = take(source->fd, packet, sizeof packet, 0);
-		if (size < 0 && (errno == EAGAIN || errno == EINTR))
+	for (int i = 0; i < PACKETS_A_TURN && !p->ending && !p->registering.under_way; i++) {
+		const struct found found = look(source->fd, packet, sizeof packet, CREDENTIALS);
+		if (found.size < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
-		if (with_device && size > 0)
-			on_device(c, p, device);
-		else if (size <= 0)
+		if (found.size > 0 && p->serial != 0 && is_device(packet, found.size)) {
+			on_device(c, p, found.more);
+			continue;
+		}
+		if (found.more) {
+			process_end(c, p, "it sent descriptors that nobody asked for");
+			continue;
+		}
+		if (found.packet)
+			take(source->fd);
+		if (found.size <= 0)
 			process_end(c, p, p->serial == 0 ? "it left before it attached" : "detached or died");
-		else if ((size_t)size > sizeof packet)
+		else if ((size_t)found.size > sizeof packet)
 			process_end(c, p, "an attach packet that is too long");
 		else
-			on_packet(c, p, packet, (size_t)size);
+			on_packet(c, p, packet, (size_t)found.size);
 	}
 }
 
@@ -238,7 +286,7 @@ static void on_exit_of(struct controller *c, struct source *source)
 {
 	struct process *p = BASE_CONTAINER(source, struct process, exit);
 	p->exited = true;
-	if (!p->leaving)
+	if (p->state == PROCESS_HERE)
 		process_end(c, p, "its process exited");
 }
 
@@ -259,6 +307,79 @@ static bool is_hung_up(int fd)
 	return poll(&peer, 1, 0) != 0 && (peer.revents & (POLLHUP | POLLRDHUP | POLLERR)) != 0;
 }
 
+/* Takes what is unread and comes without descriptors: true if that is all. What is too much is as
+ * bad as descriptors. */
+static bool drain(int fd)
+{
+	uint8_t ignored;
+	for (int i = 0; i < PACKETS_A_TURN; i++) {
+		const struct found found = look(fd, &ignored, sizeof ignored, CREDENTIALS);
+		if (found.more)
+			return false;
+		if (found.packet)
+			take(fd);
+		else if (found.size == 0 || errno == EAGAIN)
+			return true;
+	}
+	return false;
+}
+
+int attach_hang_up(int fd)
+{
+	shutdown(fd, SHUT_RDWR); /* the peer is told; nothing more comes */
+	if (!drain(fd))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static struct refusal *unused(struct controller *c)
+{
+	for (int i = 0; i < REFUSALS_MAX; i++)
+		if (c->refusals[i].fd < 0)
+			return &c->refusals[i];
+	return NULL;
+}
+
+static bool can_refuse(struct controller *c)
+{
+	if (c->spare < 0)
+		c->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return c->spare >= 0 && unused(c) != NULL;
+}
+
+/* Connections wait in the kernel meanwhile. */
+static void listen_again(struct controller *c)
+{
+	c->listen_at = c->now + LISTEN_INTERVAL;
+	if (can_refuse(c))
+		c->deaf = !source_resume(c, &c->listener);
+}
+
+static void close_refused(struct aside_job *job)
+{
+	close(BASE_CONTAINER(job, struct refusal, job)->fd);
+}
+
+static void on_refused_closed(struct controller *c, struct aside_job *job)
+{
+	BASE_CONTAINER(job, struct refusal, job)->fd = -1;
+	if (c->deaf && !c->stopping)
+		listen_again(c);
+}
+
+static void close_connection(struct controller *c, int fd)
+{
+	fd = attach_hang_up(fd);
+	if (fd < 0)
+		return;
+	struct refusal *refusal = unused(c);
+	BASE_ASSERT(refusal != NULL); /* else nothing is accepted */
+	*refusal =
+		(struct refusal){.job = {.work = close_refused, .done = on_refused_closed}, .fd = fd};
+	aside_put(&c->refuse, &refusal->job);
+}
+
 /* Answers a connection that gets no Process. Its ATTACH is read first: closing with it unread would
  * make the answer a reset. */
 static void refuse(struct controller *c, int fd, const struct ucred *who, fos_status status,
@@ -269,12 +390,11 @@ static void refuse(struct controller *c, int fd, const struct ucred *who, fos_st
 	out.status = status;
 	out.node = c->config->self->id;
 	memcpy(out.node_name, c->config->self->name, sizeof out.node_name);
-	char ignored;
-	ssize_t received = recv(fd, &ignored, sizeof ignored, MSG_DONTWAIT);
-	ssize_t sent = received == 0 ? -1 : send(fd, &out, sizeof out, MSG_DONTWAIT | MSG_NOSIGNAL);
+	drain(fd);
+	ssize_t sent = send(fd, &out, sizeof out, MSG_DONTWAIT | MSG_NOSIGNAL);
 	log_line(&c->log, "refused a connection (pid %d, uid %u): %s%s", (int)who->pid, who->uid,
 			 reason, sent < 0 ? "; it did not hear why" : "");
-	close(fd);
+	close_connection(c, fd);
 }
 
 static void welcome(struct controller *c, int fd)
@@ -282,7 +402,7 @@ static void welcome(struct controller *c, int fd)
 	struct ucred who = {0};
 	socklen_t length = sizeof who;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &length) != 0) {
-		close(fd);
+		close_connection(c, fd);
 		return;
 	}
 	if (!may_attach(c, who.uid)) {
@@ -298,7 +418,7 @@ static void welcome(struct controller *c, int fd)
 	if (is_hung_up(fd) || (exit < 0 && who.pid > 0 && errno == ESRCH)) {
 		if (exit >= 0)
 			close(exit);
-		close(fd);
+		close_connection(c, fd);
 		return;
 	}
 	struct process *p = process_create(c);
@@ -309,6 +429,8 @@ static void welcome(struct controller *c, int fd)
 		return;
 	}
 	p->pid = who.pid;
+	p->session = who.pid > 0 ? getsid(who.pid) : -1;
+	p->exit.fd = exit;
 	p->uid = who.uid;
 	p->gid = who.gid;
 	if (!source_open(c, &p->lifeline, fd, on_lifeline) ||
@@ -316,16 +438,23 @@ static void welcome(struct controller *c, int fd)
 		process_end(c, p, "epoll has no room for it");
 }
 
+static int take_connection(int listener)
+{
+	const int on = 1;
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0)
+		setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+	return fd;
+}
+
 /* The process has no descriptor left: gives the spare one for a moment, so that the connection can
  * be taken and closed instead of keeping us awake. */
 static void turn_away(struct controller *c, int listener)
 {
-	if (c->spare < 0)
-		return;
 	close(c->spare);
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = take_connection(listener);
 	if (fd >= 0)
-		close(fd);
+		close_connection(c, fd);
 	c->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	log_line(&c->log, "refused a connection: no file descriptors are left");
 }
@@ -333,7 +462,14 @@ static void turn_away(struct controller *c, int listener)
 void attach_accept(struct controller *c, struct source *listener)
 {
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-		int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (!can_refuse(c)) {
+			source_pause(c, listener);
+			c->deaf = true;
+			c->listen_at = c->now + LISTEN_INTERVAL;
+			log_line(&c->log, "no connections are accepted until one that was refused is closed");
+			return;
+		}
+		int fd = take_connection(listener->fd);
 		if (fd < 0 && (errno == EMFILE || errno == ENFILE))
 			turn_away(c, listener->fd);
 		if (fd < 0)
@@ -350,7 +486,7 @@ static uint64_t attach_time(const struct controller *c)
 
 uint64_t attach_deadline(const struct controller *c)
 {
-	uint64_t first = UINT64_MAX;
+	uint64_t first = c->deaf ? c->listen_at : UINT64_MAX;
 	for (const struct list *at = c->processes.next; at != &c->processes; at = at->next) {
 		const struct process *p = BASE_CONTAINER(at, struct process, in_list);
 		if (p->serial == 0 && !p->ending)
@@ -361,6 +497,8 @@ uint64_t attach_deadline(const struct controller *c)
 
 void attach_expire(struct controller *c)
 {
+	if (c->deaf && c->now >= c->listen_at)
+		listen_again(c);
 	for (struct list *at = c->processes.next; at != &c->processes; at = at->next) {
 		struct process *p = BASE_CONTAINER(at, struct process, in_list);
 		if (p->serial == 0 && !p->ending && c->now - p->accepted >= attach_time(c))

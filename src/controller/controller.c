@@ -17,6 +17,8 @@
 
 #define MILLISECOND UINT64_C(1000000)
 
+enum { LAST_PATIENCE_MS = 1000 }; /* for what is closed aside, before we end */
+
 uint64_t controller_clock(void)
 {
 	struct timespec now;
@@ -154,18 +156,40 @@ void controller_step(struct controller *c, const struct core_event *event)
 bool source_open(struct controller *c, struct source *source, int fd,
 				 void (*ready)(struct controller *, struct source *))
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
 	*source = (struct source){.fd = fd, .ready = ready};
-	return epoll_ctl(c->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+	return source_resume(c, source);
+}
+
+void source_pause(struct controller *c, struct source *source)
+{
+	epoll_ctl(c->epoll, EPOLL_CTL_DEL, source->fd, NULL);
+}
+
+bool source_resume(struct controller *c, struct source *source)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
+	return epoll_ctl(c->epoll, EPOLL_CTL_ADD, source->fd, &event) == 0;
+}
+
+int source_take(struct controller *c, struct source *source)
+{
+	int fd = source->fd;
+	if (fd >= 0)
+		source_pause(c, source);
+	source->fd = -1;
+	return fd;
 }
 
 void source_close(struct controller *c, struct source *source)
 {
-	if (source->fd < 0)
-		return;
-	epoll_ctl(c->epoll, EPOLL_CTL_DEL, source->fd, NULL);
-	close(source->fd);
-	source->fd = -1;
+	int fd = source_take(c, source);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void on_aside(struct controller *c, struct source *source)
+{
+	aside_run(c, &c->aside, c->now);
 }
 
 static void on_signal(struct controller *c, struct source *source)
@@ -233,7 +257,8 @@ static bool open_epoll(struct controller *c, char *error)
 	c->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (c->epoll >= 0 && c->spare >= 0 && signals >= 0 &&
-		source_open(c, &c->signals, signals, on_signal) &&
+		source_open(c, &c->signals, signals, on_signal) && aside_open(&c->aside) &&
+		source_open(c, &c->asides, c->aside.event, on_aside) &&
 		source_open(c, &c->listener, c->files.listener, attach_accept) &&
 		epoll_ctl(c->epoll, EPOLL_CTL_ADD, net_fd(c->net), &net_event) == 0)
 		return true;
@@ -261,12 +286,18 @@ bool controller_open(struct config *config, bool verbose, struct controller **ou
 	c->config = config;
 	c->log = (struct log){.node = config->self->name, .verbose = verbose};
 	c->files = (struct files){.lock = -1, .listener = -1};
-	c->epoll = c->spare = c->signals.fd = c->listener.fd = -1;
+	c->epoll = c->spare = c->signals.fd = c->listener.fd = c->asides.fd = c->aside.event = -1;
+	aside_lane_init(&c->memory, &c->aside);
+	aside_lane_init(&c->looks, &c->aside);
+	aside_lane_init(&c->refuse, &c->aside);
+	for (int i = 0; i < REFUSALS_MAX; i++)
+		c->refusals[i].fd = -1;
 	c->yields = config->yields;
 	c->now = controller_clock();
 	list_init(&c->processes);
 	list_init(&c->ending);
 	list_init(&c->leaving);
+	list_init(&c->clearing);
 	list_init(&c->channels);
 	list_init(&c->dirty);
 	raise_descriptor_limit();
@@ -292,16 +323,22 @@ void controller_close(struct controller *c)
 		list_push(&c->ending, &p->in_ending);
 		process_reap(c);
 	}
-	leaving_close(c);
+	while (!list_empty(&c->leaving))
+		process_clear(c, LIST_FIRST(&c->leaving, struct process, in_list));
 	if (c->net != NULL)
 		peers_close(c);
 	source_close(c, &c->signals);
 	recorder_close(&c->recorder);
 	files_close(&c->files);
-	if (c->epoll >= 0)
-		close(c->epoll);
 	if (c->spare >= 0)
 		close(c->spare);
+	bool finished = aside_close(c, &c->aside, LAST_PATIENCE_MS);
+	if (c->epoll >= 0)
+		close(c->epoll);
+	if (!finished) {
+		log_line(&c->log, "something that a Process left is stuck in the kernel: it stays");
+		return;
+	}
 	free(c->by_serial);
 	free(c->later.events);
 	free(c->moved.events);

@@ -5,11 +5,13 @@
  *     Controllers --- peers.c --- net --------------+
  *
  * Life of a Process: a connection is accepted (attach.c); ATTACH makes it a Process of the core;
- * process_end() only marks it, from anywhere; process_reap() tells the core, then frees. So no
- * function of a turn has to fear that what it walks over disappears.
+ * process_end() only marks it, from anywhere; process_reap() tells the core, then takes it apart.
+ * So no function of a turn has to fear that what it walks over disappears. It is forgotten when the
+ * core has done with it and nothing of it is left to be closed or unmapped (process_settle()).
  *
  * A Process is hostile: everything it can write is copied before it is looked at, nothing of it is
- * waited for, and all that it can make us hold is counted. */
+ * waited for, and all that it can make us hold is counted. What may take long for its sake is done
+ * aside (aside.c). */
 #ifndef FRACTOS_CONTROLLER_H
 #define FRACTOS_CONTROLLER_H
 
@@ -19,6 +21,7 @@
 #include <sys/types.h>
 
 #include "base/list.h"
+#include "controller/aside.h"
 #include "controller/config.h"
 #include "controller/files.h"
 #include "controller/log.h"
@@ -33,18 +36,24 @@ struct controller;
  * us): when so many are done, the others get their turn. */
 enum { TURN_MOVES = 2 };
 
+/* Connections that get no struct process and carry descriptors: so many wait to be closed. */
+enum { REFUSALS_MAX = 64 };
+
 /* What epoll tells about. Sources live until the turn's end after source_close(). */
 struct source {
 	int fd; /* -1: closed */
 	void (*ready)(struct controller *c, struct source *source);
 };
 
-/* A segment of a Process's arena. Outlives its Process while slices of it are being sent. */
+/* A segment of a Process's arena. Outlives its Process's death while slices of it are being sent,
+ * and until it is unmapped. */
 struct segment {
+	struct process *process;
 	uint8_t *base;
 	uint64_t length;
 	uint32_t in_flight; /* slices that the net reads */
-	bool orphan;        /* its Process is gone: free when in_flight is 0 */
+	bool orphan;        /* its Process is gone: unmapped when in_flight is 0 */
+	struct aside_job unmap;
 };
 
 /* Records that found no room in the ring, oldest first. */
@@ -67,27 +76,56 @@ struct channel {
 	struct backlog backlog;
 };
 
+/* A file that a Process works on, as long as it holds the file's lock. */
+struct device {
+	int fd; /* a description of our own of it */
+	dev_t dev;
+	ino_t ino;
+	bool listed; /* the kernel's list of locks had the Process's when it registered */
+	bool free;   /* its lock was seen to be free after the Process's exit */
+};
+
+enum process_state {
+	PROCESS_HERE,    /* attached, or about to */
+	PROCESS_LEAVING, /* gone, but the core waits until it is free: nothing else of it is left */
+	PROCESS_CLEARING /* of interest for the sake of `pending` alone */
+};
+
 struct process {
 	uint32_t serial; /* 0: has not attached yet */
 	pid_t pid;       /* 0: in a PID namespace that we do not see */
+	pid_t session;   /* as it connected; 0 or less: we do not see it */
 	uint32_t uid, gid;
 	char label[FOS_LABEL_MAX];
-	struct list in_list;   /* controller.processes, or leaving */
+	enum process_state state;
+	struct list in_list;   /* controller.processes, leaving or clearing */
 	struct list in_ending; /* controller.ending */
 	bool ending;
 	uint64_t accepted;      /* ns */
 	struct source lifeline; /* its connection: end-of-file is its death */
 	struct source exit;     /* its pidfd */
 	bool exited;            /* as the pidfd has told */
-	bool leaving;           /* gone, but not free: nothing else of it is left */
-	uint64_t next_try;      /* leaving, ns: when its devices are looked at again */
-	uint64_t patience;      /* ns between that and the next */
+	struct aside_lane lane; /* for what came through its connection */
+	/* Jobs under way and segments that are not unmapped. */
+	uint32_t pending;
+	struct aside_job hang_up; /* closes the lifeline with all that is unread, and `given` */
+	int given;                /* descriptors came with it; -1: none */
+	struct aside_job let_go;  /* closes the devices */
+	struct aside_job look;    /* leaving: looks whether its devices are free */
+	bool looking;
+	uint64_t next_look; /* ns */
+	uint64_t patience;  /* ns from one look to the next */
+	struct registering {
+		struct aside_job job;
+		bool under_way; /* no packet is taken meanwhile */
+		bool full;
+		pid_t pid;
+		struct device device;
+		fos_status status;
+	} registering;
 	uint32_t device_count;
-	struct device {
-		int fd;      /* a description of our own of the file that it holds locked */
-		bool listed; /* the kernel's list of locks had the Process's when it registered */
-	} devices[FOS_DEVICES_MAX];
-	uint64_t arena_bytes;
+	struct device devices[FOS_DEVICES_MAX];
+	uint64_t arena_bytes;      /* what is not unmapped */
 	struct channel **channels; /* limits.channels of them */
 	struct segment **segments; /* limits.segments of them */
 	uint32_t channel_count, segment_count;
@@ -126,9 +164,21 @@ struct controller {
 	int spare; /* a descriptor kept for refusing connections when there is none left */
 	bool stopping;
 
-	struct list processes, ending, leaving, channels, dirty;
+	struct aside aside;
+	struct source asides;
+	struct aside_lane memory; /* nothing foreign is touched in it, and all that it does ends */
+	struct aside_lane looks;  /* at devices of the dead */
+	struct aside_lane refuse; /* connections without a struct process that carry descriptors */
+	struct refusal {
+		struct aside_job job;
+		int fd; /* -1: not in use */
+	} refusals[REFUSALS_MAX];
+	bool deaf;          /* no connections are accepted: nothing is left to refuse them with */
+	uint64_t listen_at; /* ns: when that is looked at again, if nothing tells before */
+
+	struct list processes, ending, leaving, clearing, channels, dirty;
 	uint32_t leaving_count;
-	uint32_t connection_count;  /* in processes, attached or not */
+	uint32_t connection_count;  /* in processes, leaving or clearing */
 	struct process **by_serial; /* serial & by_serial_mask */
 	uint32_t by_serial_mask;
 	uint32_t last_serial;
@@ -163,6 +213,11 @@ uint64_t controller_clock(void); /* ns of CLOCK_MONOTONIC */
 
 bool source_open(struct controller *c, struct source *source, int fd,
 				 void (*ready)(struct controller *, struct source *));
+/* Takes it out of the epoll set; source_resume() undoes that, and is not needed before the end. */
+void source_pause(struct controller *c, struct source *source);
+bool source_resume(struct controller *c, struct source *source);
+/* Pauses it and gives the descriptor away. */
+int source_take(struct controller *c, struct source *source);
 void source_close(struct controller *c, struct source *source);
 
 bool event_queue_push(struct event_queue *queue, const struct core_event *event);
@@ -176,6 +231,11 @@ void loop_run(struct controller *c);
 /* ------------------------------------------------------------------ attach.c */
 
 void attach_accept(struct controller *c, struct source *listener);
+/* Answers a DEVICE, and takes packets again. */
+void attach_registered(struct controller *c, struct process *p, fos_status status);
+/* Closes a connection, or gives it back where that may take long. The peer hears of its end in any
+ * case. -1: closed. */
+int attach_hang_up(int fd);
 /* When the next connection that has not attached is given up; UINT64_MAX: none. */
 uint64_t attach_deadline(const struct controller *c);
 void attach_expire(struct controller *c);
@@ -189,19 +249,23 @@ struct process *process_find(const struct controller *c, uint32_t serial);
 /* Ends it for a reason that is logged, once. */
 void process_end(struct controller *c, struct process *p, const char *reason);
 void process_reap(struct controller *c);
+/* One thing less is pending of it; may free it. */
+void process_settle(struct controller *c, struct process *p);
+/* It is gone and the core has done with it: closes its devices, frees it when nothing is pending.
+ */
+void process_clear(struct controller *c, struct process *p);
 
 /* ------------------------------------------------------------------ leaving.c */
 
-/* Registers a device by a descriptor (taken) of a file whose lock the Process holds. INVALID: it
- * does not; DEVICE: a file system that others serve; QUOTA. */
-fos_status device_add(struct process *p, int fd);
-void devices_close(struct process *p);
+/* Registers a device by a descriptor (taken) of a file whose lock the Process holds, aside, and
+ * says attach_registered() with OK, INVALID: it does not; DEVICE: not a file system that the kernel
+ * itself serves; QUOTA. */
+void device_register(struct process *p, int fd);
 /* Of one that is gone only its exit and its devices are still of interest. */
 void leaving_add(struct controller *c, struct process *p);
 void leaving_run(struct controller *c);
-/* When a device is looked at next; UINT64_MAX: none. */
+/* When a device is looked at next, or a thread asked for; UINT64_MAX: not. */
 uint64_t leaving_deadline(const struct controller *c);
-void leaving_close(struct controller *c);
 
 /* ------------------------------------------------------------------ channel.c */
 
@@ -226,11 +290,12 @@ void channel_wake(struct channel *channel);
 /* *fd is the Process's: the caller closes it. */
 fos_status arena_create(struct controller *c, struct process *p, uint64_t length, uint32_t *number,
 						int *fd);
-void arena_destroy(struct process *p);
+/* The segments are unmapped aside, as soon as no slice of them is being sent. */
+void arena_destroy(struct controller *c, struct process *p);
 /* The bytes of an extent that the core named. */
 uint8_t *arena_bytes(const struct controller *c, const struct core_extent *extent,
 					 struct segment **segment);
-void arena_release_slice(struct segment *segment);
+void arena_release_slice(struct controller *c, struct segment *segment);
 
 /* ------------------------------------------------------------------ peers.c */
 

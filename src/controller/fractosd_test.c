@@ -280,41 +280,6 @@ static void ends_those_who_talk_nonsense(void **state)
 	cluster_free(&cluster);
 }
 
-static void keeps_no_descriptor_of_others(void **state)
-{
-	struct cluster cluster;
-	struct mini m;
-	open_one(&cluster, NULL);
-	mini_open(&m, cluster_socket(&cluster, 0), "giver");
-	assert_int_equal(mini_null(&m), FOS_OK);
-	int before = count_descriptors(&cluster);
-	for (int i = 0; i < 50; i++) {
-		union {
-			char bytes[CMSG_SPACE(sizeof(int))];
-			struct cmsghdr align;
-		} control = {0};
-		struct wire_attach_segment packet = {
-			.header = {.size = sizeof packet, .type = WIRE_ATTACH_TYPE_SEGMENT}};
-		struct wire_attach_mapped answer;
-		struct iovec part = {.iov_base = &packet, .iov_len = sizeof packet};
-		struct msghdr message = {.msg_iov = &part,
-								 .msg_iovlen = 1,
-								 .msg_control = control.bytes,
-								 .msg_controllen = sizeof control.bytes};
-		struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-		header->cmsg_level = SOL_SOCKET;
-		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(header), &m.fd, sizeof(int));
-		assert_int_equal(sendmsg(m.fd, &message, 0), sizeof packet);
-		assert_int_equal(recv(m.fd, &answer, sizeof answer, 0), sizeof answer);
-		assert_int_equal(answer.status, FOS_INVALID); /* length 0 */
-	}
-	assert_int_equal(count_descriptors(&cluster), before);
-	mini_close(&m);
-	cluster_free(&cluster);
-}
-
 static void gives_back_what_processes_held(void **state)
 {
 	struct cluster cluster;
@@ -646,7 +611,6 @@ int main(void)
 		cmocka_unit_test(refuses_another_version),
 		cmocka_unit_test(refuses_other_users),
 		cmocka_unit_test(ends_those_who_talk_nonsense),
-		cmocka_unit_test(keeps_no_descriptor_of_others),
 		cmocka_unit_test(gives_back_what_processes_held),
 		cmocka_unit_test(limits_what_a_process_can_take),
 		cmocka_unit_test(waits_only_so_long_for_strangers),

@@ -16,13 +16,13 @@ static struct peer *find(struct controller *c, uint32_t node)
 	return NULL;
 }
 
-static void release_first(struct peer *peer)
+static void release_first(struct controller *c, struct peer *peer)
 {
 	struct slice *slice = peer->slices;
 	peer->slices = slice->next;
 	if (peer->slices == NULL)
 		peer->slices_end = &peer->slices;
-	arena_release_slice(slice->segment);
+	arena_release_slice(c, slice->segment);
 	free(slice);
 }
 
@@ -45,7 +45,7 @@ static void on_down(void *context, uint32_t node, const char *reason)
 		return;
 	peer->up = false;
 	while (peer->slices != NULL)
-		release_first(peer);
+		release_first(c, peer);
 	log_line(&c->log, "node \"%s\" lost: %s", peer->node->name, reason);
 	controller_step(c, &(struct core_event){.type = CORE_SESSION_GONE, .node = node});
 }
@@ -66,7 +66,7 @@ static void on_slice_sent(void *context, uint32_t node, uint64_t token)
 	struct controller *c = context;
 	struct peer *peer = find(c, node);
 	BASE_ASSERT(peer != NULL && peer->slices != NULL && peer->slices->token == token);
-	release_first(peer);
+	release_first(c, peer);
 	controller_step(c, &(struct core_event){.type = CORE_SLICE_SENT, .node = node, .token = token});
 }
 
@@ -127,7 +127,7 @@ void peers_close(struct controller *c)
 	c->net = NULL;
 	for (uint32_t i = 0; i < c->peer_count; i++)
 		while (c->peers[i].slices != NULL)
-			release_first(&c->peers[i]);
+			release_first(c, &c->peers[i]);
 }
 
 /* PEER_LOST needs no answer: on_down() has told the core, or will. */
@@ -167,6 +167,6 @@ void peers_send_slice(struct controller *c, const struct core_output *out)
 									   out->from.length, out->token);
 	if (status == FOS_PEER_LOST)
 		while (peer->slices != NULL) /* no session: none of them is read any more */
-			release_first(peer);
+			release_first(c, peer);
 	check_sent(c, out->node, status);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "controller/controller.h"
 
@@ -20,7 +21,8 @@ struct process *process_create(struct controller *c)
 		free(p);
 		return NULL;
 	}
-	p->lifeline.fd = p->exit.fd = -1;
+	p->lifeline.fd = p->exit.fd = p->given = -1;
+	aside_lane_init(&p->lane, &c->aside);
 	p->accepted = c->now;
 	list_init(&p->in_ending);
 	list_push(&c->processes, &p->in_list);
@@ -79,6 +81,36 @@ void process_end(struct controller *c, struct process *p, const char *reason)
 		log_line(&c->log, "a connection (pid %d, uid %u) ended: %s", (int)p->pid, p->uid, reason);
 }
 
+/* ------------------------------------------------------------------ the end */
+
+static void hang_up(struct aside_job *job)
+{
+	struct process *p = BASE_CONTAINER(job, struct process, hang_up);
+	if (p->given >= 0)
+		close(p->given);
+	if (p->lifeline.fd >= 0)
+		close(p->lifeline.fd);
+}
+
+static void on_hung_up(struct controller *c, struct aside_job *job)
+{
+	process_settle(c, BASE_CONTAINER(job, struct process, hang_up));
+}
+
+/* At once where it cannot take long. */
+static void close_lifeline(struct controller *c, struct process *p)
+{
+	int fd = source_take(c, &p->lifeline);
+	if (fd >= 0)
+		fd = attach_hang_up(fd);
+	if (fd < 0 && p->given < 0)
+		return;
+	p->lifeline.fd = fd;
+	p->pending++;
+	p->hang_up = (struct aside_job){.work = hang_up, .done = on_hung_up};
+	aside_put(&p->lane, &p->hang_up);
+}
+
 void process_reap(struct controller *c)
 {
 	struct list *at;
@@ -93,18 +125,66 @@ void process_reap(struct controller *c)
 		for (uint32_t i = 0; i < c->config->limits.channels; i++)
 			if (p->channels[i] != NULL)
 				channel_destroy(c, p->channels[i]);
-		arena_destroy(p);
-		source_close(c, &p->lifeline);
+		arena_destroy(c, p);
+		close_lifeline(c, p);
 		list_remove(&p->in_list);
-		c->connection_count--;
-		free(p->channels);
-		free(p->segments);
-		if (core_process_is_leaving(c->core, p->serial)) {
+		if (core_process_is_leaving(c->core, p->serial))
 			leaving_add(c, p);
-			continue;
-		}
-		source_close(c, &p->exit);
-		devices_close(p);
-		free(p);
+		else
+			process_clear(c, p);
 	}
+}
+
+static void let_go(struct aside_job *job)
+{
+	struct process *p = BASE_CONTAINER(job, struct process, let_go);
+	while (p->device_count > 0)
+		close(p->devices[--p->device_count].fd);
+}
+
+static void on_let_go(struct controller *c, struct aside_job *job)
+{
+	process_settle(c, BASE_CONTAINER(job, struct process, let_go));
+}
+
+static void forget(struct controller *c, struct process *p)
+{
+	c->recorder.dirty = true;
+	c->connection_count--;
+	list_remove(&p->in_list);
+	free(p->channels);
+	free(p->segments);
+	free(p);
+}
+
+/* What is still being looked at comes back first. */
+static void advance(struct controller *c, struct process *p)
+{
+	if (p->state != PROCESS_CLEARING || p->looking || p->registering.under_way)
+		return;
+	if (p->let_go.work == NULL && p->device_count > 0) {
+		p->pending++;
+		p->let_go = (struct aside_job){.work = let_go, .done = on_let_go};
+		aside_put(&p->lane, &p->let_go);
+	}
+	if (p->pending == 0)
+		forget(c, p);
+}
+
+void process_clear(struct controller *c, struct process *p)
+{
+	source_close(c, &p->exit);
+	if (p->state == PROCESS_LEAVING)
+		c->leaving_count--;
+	p->state = PROCESS_CLEARING;
+	list_remove(&p->in_list);
+	list_push(&c->clearing, &p->in_list);
+	advance(c, p);
+}
+
+void process_settle(struct controller *c, struct process *p)
+{
+	BASE_ASSERT(p->pending > 0);
+	p->pending--;
+	advance(c, p);
 }
