@@ -263,7 +263,8 @@ static fos_status send_slice(struct core *core, struct outgoing *out)
 	struct wire_message_data *message = core_session_send_slice(
 		core, out->to, WIRE_MESSAGE_TYPE_DATA, sizeof *message + plan.size, length, &output);
 	fill(out, message);
-	message->time_left = core_time_left(core, out->landing.end);
+	message->time_left =
+		PLANTED(time_lost) ? core->config.default_time : core_time_left(core, out->landing.end);
 	message->offset = out->sent;
 	message->length = (uint32_t)length;
 	message->first = out->sent == 0;

@@ -377,7 +377,8 @@ void core_receive_invoke(struct core *core, struct session *session, const uint8
 		(struct core_ref){core->config.node, message->index, message->epoch, message->serial};
 	inv.trace = message->trace;
 	inv.span = message->span;
-	inv.end = core_time_end(core, message->time_left);
+	inv.end =
+		core_time_end(core, PLANTED(time_anew) ? core->config.default_time : message->time_left);
 	inv.order = message->order;
 	inv.retry = message->retry;
 	inv.more = message->more;

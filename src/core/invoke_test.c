@@ -594,6 +594,59 @@ static void once_across(void **state)
 	world_end(world);
 }
 
+/* What is left of its time goes with it from node to node, by deliveries and copies. */
+static void time_crosses_nodes(void **state)
+{
+	(void)state;
+	enum { SECOND = 1000000000 };
+	struct world *world = world_new(3, NULL);
+	struct actor a = actor_new(world, A), b = actor_new(world, B), c = actor_new(world, C);
+	uint64_t door = actor_give(b, actor_request(b, 1), a);
+	uint64_t next = actor_give(c, actor_request(c, 2), b);
+	struct call call = call_invoke(door, 0, (uint64_t)7 * SECOND);
+	struct arrival arrival;
+	assert_int_equal(actor_call(a, &call, NULL), FOS_OK);
+	world_settle(world);
+	assert_true(actor_arrival(b, &arrival));
+	assert_int_equal(arrival.time_left, (uint64_t)7 * SECOND);
+
+	/* Who holds the delivery uses it up; what follows has what is left. */
+	world_tick(world, SECOND);
+	world_settle(world);
+	uint64_t held = arrival.id;
+	call = call_invoke(next, held, 0);
+	assert_int_equal(actor_call(b, &call, NULL), FOS_OK);
+	world_settle(world);
+	assert_true(actor_arrival(c, &arrival));
+	assert_int_equal(arrival.time_left, (uint64_t)6 * SECOND);
+	assert_int_equal(actor_finish(c, arrival.id), FOS_OK);
+
+	/* A copy on B's behalf from C to A, and from there to C. */
+	uint64_t src = actor_give(c, actor_memory(c, 0, 100, FOS_READ), b);
+	uint64_t dst = actor_give(a, actor_memory(a, 0, 100, FOS_WRITE), b);
+	world_tick(world, SECOND);
+	world_settle(world);
+	call = call_copy(dst, src, held, 0);
+	call_cap(&call, 0, FOS_NEXT, call_slot(&call, next));
+	call_submit(b, &call);
+	world_settle(world);
+	assert_true(actor_arrival(c, &arrival));
+	assert_int_equal(arrival.time_left, (uint64_t)5 * SECOND);
+	assert_int_equal(actor_finish(c, arrival.id), FOS_OK);
+
+	/* Over before it was sent on: nothing is left, and it does not begin anew. */
+	world_tick(world, (uint64_t)6 * SECOND);
+	world_settle(world);
+	next = actor_give(c, actor_request(c, 3), b);
+	call = call_continue(held, next, true);
+	assert_int_equal(actor_call(b, &call, NULL), FOS_OK);
+	world_settle(world);
+	assert_true(actor_arrival(c, &arrival));
+	assert_int_equal(arrival.time_left, 0);
+	assert_int_equal(actor_finish(c, arrival.id), FOS_OK);
+	world_end(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -612,6 +665,7 @@ int main(void)
 		cmocka_unit_test(session_ends),
 		cmocka_unit_test(credits_come_back),
 		cmocka_unit_test(once_across),
+		cmocka_unit_test(time_crosses_nodes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

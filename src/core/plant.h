@@ -33,6 +33,8 @@
 	X(exception_lost, "G12", "invoke.c", "nobody is told of an invocation that failed")            \
 	X(refusal_untold, "G12", "invoke.c", "nobody is told of an invocation that the owner refused") \
 	X(failure_untold, "G12", "delivery.c", "nobody is told that a provider failed")                \
+	X(time_anew, "G12", "invoke.c", "an invocation that crosses a link has the default time again") \
+	X(time_lost, "G12", "copy_send.c", "a copy's continuation has the default time again")         \
 	X(monitor_twice, "G13", "watch.c", "a monitor fires twice")                                    \
 	X(monitor_never, "G13", "watch.c", "a death fires no monitor")                                 \
 	X(release_early, "G13 G18", "tracked.c", "RELEASE is sent before HOLD is confirmed")           \

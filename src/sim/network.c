@@ -34,6 +34,7 @@ static struct packet *new_packet(struct world *world, size_t size)
 	else
 		packet = sim_alloc(sizeof *packet + ((size_t)64 << class));
 	packet->next = NULL;
+	packet->sent = world->now;
 	packet->size = (uint32_t)size;
 	return packet;
 }
@@ -155,6 +156,8 @@ void network_link(struct world *world, const struct happening *it)
 								   .lane = (enum core_lane)it->c,
 								   .bytes = packet->bytes,
 								   .size = packet->size};
+		if (world->oracle != NULL)
+			oracle_sent(world->oracle, packet->sent);
 		world_step(node, &event);
 	}
 	free_packet(world, packet);

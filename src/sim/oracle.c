@@ -62,6 +62,7 @@ struct oracle *oracle_new(const struct oracle_config *config)
 	struct oracle *o = calloc(1, sizeof *o);
 	BASE_ASSERT(o != NULL);
 	o->config = *config;
+	o->sent = UINT64_MAX;
 	struct list *tables[] = {o->things, o->processes, o->calls, o->made, o->told, o->tokens};
 	for (unsigned t = 0; t < BASE_COUNT(tables); t++) {
 		for (unsigned i = 0; i < ORACLE_BUCKETS; i++)
@@ -473,6 +474,11 @@ bool oracle_fits(const struct oracle *o, const struct oracle_process *process, u
 
 /* ------------------------------------------------------------------ the step */
 
+void oracle_sent(struct oracle *o, uint64_t time)
+{
+	o->sent = time;
+}
+
 void oracle_event(struct oracle *o, uint32_t node, uint64_t now, const struct core_event *event)
 {
 	BASE_ASSERT(node < ORACLE_NODES);
@@ -575,4 +581,5 @@ void oracle_step_end(struct oracle *o, uint32_t node)
 	oracle_copies_forget(o, node);
 	see_refusals(o, node);
 	o->event = NULL;
+	o->sent = UINT64_MAX;
 }

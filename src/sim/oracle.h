@@ -8,6 +8,7 @@
  * as "maybe"; each effect seen must lie inside what is possible, and narrows it. What is not
  * possible is a violation, told with its reason.
  *
+ *     oracle_sent(o, time);                    of a CORE_MESSAGE, where it is known
  *     oracle_event(o, node, now, &event);      before each core_step()
  *     core_step(core, now, &event);
  *     while (core_output(core, &out))
@@ -68,6 +69,9 @@ void oracle_fault(struct oracle *oracle, uint64_t now, enum oracle_fault fault, 
 
 /* ------------------------------------------------------------------ each step */
 
+/* When the message of the event that follows was sent: the time that is left of an invocation is
+ * then checked to the nanosecond, else within what is possible. */
+void oracle_sent(struct oracle *oracle, uint64_t time);
 void oracle_event(struct oracle *oracle, uint32_t node, uint64_t now,
 				  const struct core_event *event);
 void oracle_output(struct oracle *oracle, uint32_t node, const struct core_output *out);

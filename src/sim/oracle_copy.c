@@ -151,6 +151,10 @@ static struct oracle_copying *begin(struct oracle *o, uint32_t node, const struc
 		copying->token_node = node;
 		copying->token_epoch = o->nodes[node].epoch;
 		copying->local = local;
+		if (!local)
+			oracle_time_leaves(
+				o, copying,
+				((const struct wire_message_data *)(const void *)out->bytes)->time_left);
 		list_push(oracle_bucket(o->tokens, token_hash(node, copying->token_epoch, copying->token)),
 				  &copying->of_token);
 		return copying;
@@ -223,6 +227,8 @@ static void place(struct oracle *o, uint32_t node, const struct core_output *out
 		return;
 	}
 	check_memory(o, copying->dst->object, "writes");
+	if (copying->placed == 0)
+		oracle_time_lands(o, copying, message->time_left);
 	copying->placed += out->to.length;
 }
 

@@ -62,6 +62,7 @@ static struct oracle_made *find(struct oracle *o, const struct oracle_arrival *a
 									 arrival->cap_hash, record->cap_count);
 	struct list *bucket = oracle_bucket(o->made, key);
 	struct oracle_made *dead = NULL, *alive = NULL;
+	bool timely = false;
 	for (struct list *at = bucket->next; at != bucket; at = at->next) {
 		struct oracle_made *made = BASE_CONTAINER(at, struct oracle_made, key);
 		if (made->key_hash != key || !oracle_arrival_is_for(arrival, made->target) ||
@@ -73,8 +74,12 @@ static struct oracle_made *find(struct oracle *o, const struct oracle_arrival *a
 			dead = made;
 			continue;
 		}
-		if (alive == NULL)
+		/* Of those that are alike in all else the one whose time it is. */
+		bool fits = oracle_time_fits(o, made, record->time_left);
+		if (alive == NULL || (fits && !timely)) {
 			alive = made;
+			timely = fits;
+		}
 	}
 	return alive != NULL ? alive : dead;
 }
@@ -184,6 +189,19 @@ static void check_untold(struct oracle *o, struct oracle_made *made)
 				   oracle_name(made->source), (unsigned long long)made->trace);
 }
 
+static void check_time(struct oracle *o, const struct oracle_arrival *arrival,
+					   const struct oracle_made *made)
+{
+	uint64_t left = arrival->record->time_left;
+	if (!oracle_time_fits(o, made, left))
+		oracle_violate(
+			o,
+			"an invocation of %s, trace %llu, is delivered with %llu ns left, whose time "
+			"was made to end at %llu and it is %llu",
+			oracle_name(made->source), (unsigned long long)made->trace, (unsigned long long)left,
+			(unsigned long long)made->end, (unsigned long long)o->now);
+}
+
 static void deliver_plain(struct oracle *o, const struct oracle_arrival *arrival)
 {
 	struct oracle_made *made = find(o, arrival, arrival->record->trace);
@@ -199,6 +217,7 @@ static void deliver_plain(struct oracle *o, const struct oracle_arrival *arrival
 		return;
 	}
 	oracle_check_alive(o, made->target);
+	check_time(o, arrival, made);
 	check_order(o, made);
 	check_untold(o, made);
 	oracle_consume(o, made->target);

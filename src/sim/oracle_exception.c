@@ -87,6 +87,7 @@ static bool is_meant(struct oracle *o, const struct oracle_arrival *arrival,
 {
 	const struct wire_exception *head = arrival->exception;
 	return made->told_hash == hash && tells_through(arrival, made) &&
+		   oracle_notice_fits(o, made, arrival->record->time_left) &&
 		   may_tell(o, made, head->status, head->node, head->process);
 }
 
@@ -144,9 +145,10 @@ static bool end_once(struct oracle *o, const struct oracle_arrival *arrival)
 	const struct core_view_ref *ref = &arrival->view.object;
 	struct oracle_thing *thing =
 		arrival->seen ? oracle_thing_find(o, ref->node, ref->epoch, ref->index, ref->serial) : NULL;
-	if (head->node != o->node || arrival->imm_bytes > 0 || arrival->record->cap_count > 0 ||
-		thing == NULL || !thing->is_once || !oracle_arrival_is_for(arrival, thing) ||
-		oracle_life(o, thing) == ORACLE_DEAD)
+	if (head->node != o->node || arrival->imm_bytes > 0 ||
+		arrival->record->time_left != o->config.core.default_time ||
+		arrival->record->cap_count > 0 || thing == NULL || !thing->is_once ||
+		!oracle_arrival_is_for(arrival, thing) || oracle_life(o, thing) == ORACLE_DEAD)
 		return false;
 	const struct oracle_thing *base = oracle_base(thing);
 	bool timed_out = head->status == FOS_TIMED_OUT && head->process == 0 && thing == base &&

@@ -174,9 +174,10 @@ struct oracle_copying {       /* a copy under way */
 	uint64_t token; /* 0: not seen yet */
 	uint32_t token_node;
 	uint64_t token_epoch;
-	uint64_t taken;  /* bytes in slices that were given to the shell */
-	uint64_t placed; /* bytes that have landed */
-	uint64_t slice;  /* of the move under way */
+	uint64_t taken;       /* bytes in slices that were given to the shell */
+	uint64_t placed;      /* bytes that have landed */
+	uint64_t slice;       /* of the move under way */
+	uint64_t landing_end; /* of its time where it lands; 0: not known */
 	uint32_t outstanding;
 	bool local;                           /* inside one node: moved, not sent */
 	bool reported;                        /* its end was told: by completion or on_error */
@@ -323,6 +324,7 @@ struct oracle {
 	uint64_t calm;         /* since when none does */
 	/* The step under way. */
 	const struct core_event *event;
+	uint64_t sent; /* when its message was; UINT64_MAX: not known */
 	uint32_t node;
 	struct oracle_call *current; /* a call of this step, not yet completed */
 	bool must_end_process;       /* a malformed record came */
@@ -513,6 +515,16 @@ void oracle_count_undelivered(struct oracle *o, const struct oracle_made *made);
 /* ------------------------------------------------------------------ oracle_deliver.c */
 
 void oracle_delivered(struct oracle *o, uint32_t node, const struct core_output *out);
+
+/* ------------------------------------------------------------------ oracle_time.c */
+
+/* Whether a delivery of it, or of an exception that tells of it, may say that so much time is left.
+ */
+bool oracle_time_fits(const struct oracle *o, const struct oracle_made *made, uint64_t left);
+bool oracle_notice_fits(const struct oracle *o, const struct oracle_made *made, uint64_t left);
+/* A copy's first slice leaves its source, and comes to its destination. */
+void oracle_time_leaves(struct oracle *o, const struct oracle_copying *copying, uint64_t left);
+void oracle_time_lands(struct oracle *o, struct oracle_copying *copying, uint64_t left);
 
 /* ------------------------------------------------------------------ oracle_copy.c */
 

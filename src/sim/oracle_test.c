@@ -211,6 +211,31 @@ static bool more_rights(struct scene *scene, const struct world_node *node, stru
 	return true;
 }
 
+static bool more_time(struct scene *scene, const struct world_node *node, struct core_output *out)
+{
+	struct wire_answer_delivery *delivery = delivery_of(out, 7);
+	if (delivery != NULL && first(scene))
+		delivery->time_left++;
+	return true;
+}
+
+static bool less_time(struct scene *scene, const struct world_node *node, struct core_output *out)
+{
+	struct wire_answer_delivery *delivery = delivery_of(out, 7);
+	if (delivery != NULL && first(scene))
+		delivery->time_left--;
+	return true;
+}
+
+static bool exception_out_of_time(struct scene *scene, const struct world_node *node,
+								  struct core_output *out)
+{
+	struct wire_answer_delivery *delivery = delivery_of(out, 9);
+	if (delivery != NULL && delivery->exception && first(scene))
+		delivery->time_left--;
+	return true;
+}
+
 static bool forged_exception(struct scene *scene, const struct world_node *node,
 							 struct core_output *out)
 {
@@ -324,6 +349,9 @@ static const struct falsehood falsehoods[] = {
 	{"other channel", other_channel, "nobody made"},
 	{"other handler", other_handler, "nobody made"},
 	{"more rights", more_rights, "made otherwise"},
+	{"more time", more_time, "ns left"},
+	{"less time", less_time, "ns left"},
+	{"exception out of time", exception_out_of_time, "nothing explains"},
 	{"forged exception", forged_exception, "nothing explains"},
 	{"before its deadline", early_deadline, "nothing explains"},
 	{"no deadline", no_deadline, ""},

@@ -119,7 +119,7 @@ struct player {
 
 struct packet {
 	struct packet *next;
-	uint64_t when;
+	uint64_t when, sent;
 	uint32_t connection;
 	uint32_t size; /* 0: the end of the connection */
 	_Alignas(8) uint8_t bytes[];
