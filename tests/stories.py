@@ -31,9 +31,10 @@ makes these times and the Controllers' failure timeout and heartbeat three times
     wait 1500 ms                             time passes
     the job runs                             the main job, once, succeeds
 
-After the last sentence everything is healed and the actors end. Then nothing may be left of them: every
-Controller and service that lived through the story has the objects, slots, deliveries, parked
-invocations, copies, arenas, bytes in its core's tables, descriptors and shared memory that it had before."""
+After the last sentence everything is healed and the actors end. Then all is as before: every Controller and
+service, also one that was started again, has as many objects, slots, deliveries, parked invocations, copies,
+arenas, channels, bytes in its core's tables (where children, registrations and monitors are too), descriptors
+and shared memory as it had, no more and no fewer. MAY_DIFFER says what need not be equal."""
 import glob
 import json
 import os
@@ -91,7 +92,7 @@ class Cluster:
         self.run("restart", "storage/blk", "--cluster", self.name)
         self.run("run", "--cluster", self.name, *SMALL)
         until(self.all_serve, START, "all serve")
-        self.core_used = self.settled()
+        self.tables = tables_at_rest(self)
 
     def settled(self):
         """Bytes in use by the core of each node, when they do not change any more."""
@@ -178,8 +179,12 @@ def mappings(pid):
         return 0
 
 
-CORE_SLACK = 512  # bytes: a record more or less for a program or session that was started anew
 TABLES = ["objects", "slots", "deliveries", "parked", "copies", "once", "values_bytes", "arena_bytes", "channels"]
+CORE = "bytes in the core's tables"
+# What need not be equal where a program or a session was begun anew: by how much, and why.
+MAY_DIFFER = {
+    CORE: 64,  # of the core of whom a program was started anew, one small record more or less
+}
 
 
 def tables(cluster):
@@ -189,9 +194,7 @@ def tables(cluster):
         if not node["serving"]:
             continue
         own = {f"descriptors: {kind}": n for kind, n in descriptors(node["pid"]).items()}
-        own |= {"mapped": mappings(node["pid"]), "Processes": len(node["processes"])}
-        # Whatever the core keeps more of shows here, sooner or later: compared with the cluster's begin.
-        own["bytes in the core's tables"] = max(0, node["core_used"] - cluster.core_used[name] - CORE_SLACK)
+        own |= {"mapped": mappings(node["pid"]), "Processes": len(node["processes"]), CORE: node["core_used"]}
         found[(node["pid"], f"{name}/fractosd")] = own
         for process in node["processes"]:
             row = {what: process[what] for what in TABLES if what in process}
@@ -200,16 +203,38 @@ def tables(cluster):
     return found
 
 
-def left_over(before, after):
-    """What is more than before, in words; of those who lived all the time."""
-    lines = []
-    for who, rows in after.items():
-        for what, n in rows.items():
-            if who in before and n > before[who].get(what, 0):
-                lines.append(f"{who[1]} (pid {who[0]}) has {n} {what}, before {before[who].get(what, 0)}")
-    lines += [f"{who[1]} (pid {who[0]}) has come and stayed" for who in after
-              if who not in before and not re.search(r"/(fractosd|registry|blk|fs|gpu)$", who[1])]
+def tables_at_rest(cluster):
+    """The same, when nothing changes any more."""
+    last = []
+
+    def same():
+        cluster.settled()
+        last.append(tables(cluster))
+        return len(last) > 1 and last[-1] == last[-2]
+    until(same, START, "everybody's tables settle")
+    return last[-1]
+
+
+def differences(expected, found):
+    """What is not as expected, in words: who was started again is compared with who he was."""
+    anew = {pid for pid, _ in expected} != {pid for pid, _ in found}
+    expected, found = {who: rows for (_, who), rows in expected.items()}, {who: rows for (_, who), rows in found.items()}
+    lines = [f"{who} has come and stayed" for who in found if who not in expected]
+    lines += [f"{who} is not there" for who in expected if who not in found]
+    for who in expected.keys() & found.keys():
+        for what in sorted(expected[who].keys() | found[who].keys()):
+            n, m = expected[who].get(what, 0), found[who].get(what, 0)
+            if abs(m - n) > (MAY_DIFFER.get(what, 0) if anew else 0):
+                lines.append(f"{who} has {m} {what}, not {n}")
     return lines
+
+
+def until_equal(expected, cluster):
+    """Waits until all is as expected: what dead Processes had is given back in its own time."""
+    end = time.monotonic() + PATIENCE
+    while (wrong := differences(expected, tables(cluster))) and time.monotonic() < end:
+        time.sleep(0.05)
+    return "not as before: " + "; ".join(wrong) if wrong else None
 
 
 # ------------------------------------------------------------------ actors
@@ -413,16 +438,12 @@ class Story:
 
 def tell(path, cluster, verbose):
     """None, or what went wrong."""
-    before = tables(cluster)
     story = Story(cluster, path, verbose)
     try:
         story.tell()
         story.here = "at the end"
         story.end()
-        end = time.monotonic() + PATIENCE
-        while (left := left_over(before, tables(cluster))) and time.monotonic() < end:
-            time.sleep(0.1)
-        return "left behind: " + "; ".join(left) if left else None
+        return until_equal(cluster.tables, cluster)
     except (Untrue, subprocess.SubprocessError, OSError, KeyError) as error:
         for actor in story.actors.values():
             actor.kill()
