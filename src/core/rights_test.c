@@ -22,12 +22,18 @@ enum { A, B };
 	X(MEMORY_RW, "Memory to read and write")                   \
 	X(PART, "Memory to read and write, diminished to reading") \
 	X(CHILD_MEMORY, "a child of a Memory to read and write")   \
+	X(CHILD_R, "a child of a Memory to read")                  \
+	X(CHILD_W, "a child of a Memory to write")                 \
+	X(TRACKED_MEMORY, "a tracked child of a Memory")           \
 	X(REQUEST, "a Request")                                    \
 	X(REFINED, "a Request with an immediate bound at 0")       \
 	X(CHILD_REQUEST, "a child of a Request")                   \
 	X(DEEPEST, "a child of a Request, as deep as there are")   \
 	X(TRACKED, "a tracked child of a Request")                 \
 	X(ONCE, "a ONCE Request")                                  \
+	X(REFINED_ONCE, "a ONCE Request with more bound")          \
+	X(CHILD_ONCE, "a child of a ONCE Request")                 \
+	X(TRACKED_ONCE, "a tracked child of a ONCE Request")       \
 	X(EXHAUSTED, "a ONCE Request after its delivery")
 
 #define STATES(X)                                     \
@@ -84,12 +90,16 @@ enum { WAITS = FOS_STATUS_COUNT }; /* not completed while nothing happens */
 #define M(type) (1u << (type))
 enum {
 	ALL = (1u << TYPE_COUNT) - 1,
-	MEMORIES = M(MEMORY_0) | M(MEMORY_R) | M(MEMORY_W) | M(MEMORY_RW) | M(PART) | M(CHILD_MEMORY),
-	READABLE = M(MEMORY_R) | M(MEMORY_RW) | M(PART) | M(CHILD_MEMORY),
-	WRITABLE = M(MEMORY_W) | M(MEMORY_RW) | M(CHILD_MEMORY),
-	ONCES = M(ONCE) | M(EXHAUSTED),
+	MEMORIES = M(MEMORY_0) | M(MEMORY_R) | M(MEMORY_W) | M(MEMORY_RW) | M(PART) | M(CHILD_MEMORY) |
+			   M(CHILD_R) | M(CHILD_W) | M(TRACKED_MEMORY),
+	READABLE =
+		M(MEMORY_R) | M(MEMORY_RW) | M(PART) | M(CHILD_MEMORY) | M(CHILD_R) | M(TRACKED_MEMORY),
+	WRITABLE = M(MEMORY_W) | M(MEMORY_RW) | M(CHILD_MEMORY) | M(CHILD_W) | M(TRACKED_MEMORY),
+	ONCES = M(ONCE) | M(REFINED_ONCE) | M(CHILD_ONCE) | M(TRACKED_ONCE) | M(EXHAUSTED),
+	TRACKEDS = M(TRACKED) | M(TRACKED_MEMORY) | M(TRACKED_ONCE),
+	BOUND_AT_0 = M(REFINED) | M(REFINED_ONCE),
 	REQUESTS = ALL & ~MEMORIES,
-	BOUND = M(REFINED) | ONCES | M(TRACKED) /* what cannot be the registry */
+	BOUND = BOUND_AT_0 | ONCES | TRACKEDS /* what cannot be the registry */
 };
 
 struct rule {
@@ -122,7 +132,7 @@ static const struct rule rules[] = {
 	{REFINE, MEMORIES, HELD(FOS_WRONG_TYPE)},
 	{REFINE, REQUESTS, HELD(FOS_OK)},
 	{REFINE_AT_0, MEMORIES, HELD(FOS_WRONG_TYPE)},
-	{REFINE_AT_0, M(REFINED), HELD(FOS_OVERLAP)},
+	{REFINE_AT_0, BOUND_AT_0, HELD(FOS_OVERLAP)},
 	{REFINE_AT_0, REQUESTS, HELD(FOS_OK)},
 	{ON_ERROR, MEMORIES, HELD(FOS_WRONG_TYPE)},
 	{ON_ERROR, REQUESTS, HELD(FOS_OK)},
@@ -228,7 +238,7 @@ static const struct rule rules[] = {
 	 {WAITS, WAITS, WAITS, FOS_REVOKED, FOS_REVOKED, FOS_REVOKED, FOS_STALE, FOS_PEER_LOST,
 	  NOT_HELD}},
 	{DELEGATE,
-	 M(TRACKED),
+	 TRACKEDS,
 	 {WAITS, FOS_DENIED, FOS_DENIED, FOS_REVOKED, FOS_DENIED, FOS_DENIED, FOS_NO_CAP, FOS_NO_CAP,
 	  NOT_HELD}},
 	{DELEGATE, ALL, HELD(FOS_WRONG_TYPE)},
@@ -252,7 +262,7 @@ static const struct rule rules[] = {
 /* A session's end closes the slots of that owner's tracked children; a closed one may be closed. */
 static unsigned expected(enum action action, enum type type, enum state state)
 {
-	if (type == TRACKED && (state == STALE || state == DOWN))
+	if ((M(type) & TRACKEDS) && (state == STALE || state == DOWN))
 		return action == CLOSE ? FOS_OK : FOS_NO_CAP;
 	for (unsigned i = 0; i < BASE_COUNT(rules); i++) {
 		if (rules[i].action == action && (rules[i].types & M(type)))
@@ -316,6 +326,12 @@ static uint64_t make(struct actor maker, enum type type)
 		return part(maker, actor_memory(maker, 0, 1000, 3));
 	case CHILD_MEMORY:
 		return actor_revtree(maker, actor_memory(maker, 0, 1000, 3));
+	case CHILD_R:
+		return actor_revtree(maker, actor_memory(maker, 0, 1000, FOS_READ));
+	case CHILD_W:
+		return actor_revtree(maker, actor_memory(maker, 0, 1000, FOS_WRITE));
+	case TRACKED_MEMORY:
+		return actor_tracked(maker, actor_memory(maker, 0, 1000, 3));
 	case REQUEST:
 		return actor_request(maker, 1);
 	case REFINED:
@@ -326,6 +342,12 @@ static uint64_t make(struct actor maker, enum type type)
 		return deepest(maker, actor_request(maker, 1));
 	case TRACKED:
 		return actor_tracked(maker, actor_request(maker, 1));
+	case REFINED_ONCE:
+		return refined(maker, actor_once(maker, 1, 0));
+	case CHILD_ONCE:
+		return actor_revtree(maker, actor_once(maker, 1, 0));
+	case TRACKED_ONCE:
+		return actor_tracked(maker, actor_once(maker, 1, 0));
 	case ONCE:
 	case EXHAUSTED:
 		return actor_once(maker, 1, 0);
@@ -586,7 +608,7 @@ static void what_info_tells(void **state)
 			bool memory = (MEMORIES & M(type)) != 0, own = held == OWN && type != EXHAUSTED;
 			assert_int_equal(info.kind, memory ? FOS_MEMORY : FOS_REQUEST);
 			assert_int_equal(info.once, (ONCES & M(type)) != 0);
-			assert_int_equal(info.tracked, type == TRACKED);
+			assert_int_equal(info.tracked, (TRACKEDS & M(type)) != 0);
 			assert_int_equal(info.own, own);
 			assert_int_equal(info.revocable, own);
 			assert_int_equal(info.node, held == THERE ? B + 1 : A + 1);
