@@ -146,7 +146,7 @@ static void minimise(const struct settings *s, const struct shared *shared)
 	struct sim_options options = s->options;
 	options.seed = shared->failures[0].seed;
 	snprintf(path, sizeof path, "sim-%" PRIu64 ".script", options.seed);
-	script_minimise(&options, &shared->failures[0].result, s->out != NULL ? s->out : path);
+	shorten(&options, &shared->failures[0].result, s->out != NULL ? s->out : path);
 }
 
 static void print_result(const struct settings *s, struct shared *shared, double took)

@@ -55,9 +55,9 @@ static void schedule(struct world *world, uint32_t from, uint32_t to, uint32_t l
 	world_happen(world, BASE_MAX(link->first->when, world->now), HAPPEN_LINK, from, to, lane, NULL);
 }
 
-static uint64_t delay_of(struct world *world, struct link *link)
+static uint64_t delay_of(const struct world *world, const struct link *link)
 {
-	uint64_t draw = base_random_next(&link->random);
+	uint64_t draw = base_mix64(link->seed ^ base_mix64(world->now));
 	uint64_t delay = 2 * MICRO + draw % (10 * MICRO);
 	if (SIM_HAS(world, DELAY) && !world->calm && (draw >> 32) % 64 == 0)
 		delay += (draw >> 40) % (1500 * MICRO);

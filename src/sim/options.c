@@ -1,4 +1,5 @@
 /* The simulator's options: one table, from which the help comes too. */
+#include <errno.h>
 #include <getopt.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -67,7 +68,7 @@ const char *options_planted(void)
 
 /* ------------------------------------------------------------------ the command line */
 
-enum how { SEED, NUMBER64, NUMBER32, REAL, TEXT, YES, NO, FAULTS, PLANT, PLANT_LIST, HELP };
+enum how { SEED, NUMBER64, NUMBER32, MINUTES, TEXT, YES, NO, FAULTS, PLANT, PLANT_LIST, HELP };
 
 #define AT(field) offsetof(struct settings, field)
 static const struct option_row {
@@ -75,27 +76,29 @@ static const struct option_row {
 	const char *text;            /* FAULTS has its own before it */
 	enum how how;
 	size_t at;
+	uint64_t least, most; /* of a number */
 } rows[] = {
 	{"seed", "S", "the first seed (1); random: one of the machine's, which is printed", SEED,
-	 AT(options.seed)},
+	 AT(options.seed), 0, UINT64_MAX},
 	{"seeds", "N", "so many of them (16; without limit where --minutes is given)", NUMBER64,
-	 AT(seeds)},
-	{"minutes", "T", "stop after that time", REAL, AT(minutes)},
-	{"nodes", "N", "Controllers (3)", NUMBER32, AT(options.nodes)},
-	{"processes", "M", "Processes of each (4)", NUMBER32, AT(options.processes)},
-	{"steps", "K", "what Processes and faults do in one seed (20000)", NUMBER32, AT(options.steps)},
-	{"faults", "LIST", "; all, none (all)", FAULTS, AT(options.faults)},
-	{"jobs", "J", "processes that share the seeds (1)", NUMBER32, AT(jobs)},
-	{"no-oracle", NULL, "only the simulator's own checks", NO, AT(options.oracle)},
-	{"verbose", NULL, "one line an event", YES, AT(options.verbose)},
-	{"hash", NULL, "print each seed's hash of all that happened", YES, AT(hash)},
-	{"coverage", NULL, "print which transitions were taken", YES, AT(coverage)},
-	{"script", "FILE", "replay a script", TEXT, AT(script)},
-	{"out", "FILE", "where a minimised failure goes (sim-SEED.script)", TEXT, AT(out)},
-	{"no-minimise", NULL, "leave a failure as it is", NO, AT(minimise)},
-	{"plant", "NAME", "break the core in a known way (builds with plants)", PLANT, 0},
-	{"plant-list", NULL, "print the known ways", PLANT_LIST, 0},
-	{"help", NULL, "print this", HELP, 0},
+	 AT(seeds), 1, UINT64_MAX},
+	{"minutes", "T", "stop after that time", MINUTES, AT(minutes), 0, MINUTES_MAX},
+	{"nodes", "N", "Controllers (3)", NUMBER32, AT(options.nodes), 1, NODES_MAX},
+	{"processes", "M", "Processes of each (4)", NUMBER32, AT(options.processes), 1, PLAYERS_MAX},
+	{"steps", "K", "what Processes and faults do in one seed (20000)", NUMBER32, AT(options.steps),
+	 0, STEPS_MAX},
+	{"faults", "LIST", "; all, none (all)", FAULTS, AT(options.faults), 0, 0},
+	{"jobs", "J", "processes that share the seeds (1)", NUMBER32, AT(jobs), 1, JOBS_MAX},
+	{"no-oracle", NULL, "only the simulator's own checks", NO, AT(options.oracle), 0, 0},
+	{"verbose", NULL, "one line an event", YES, AT(options.verbose), 0, 0},
+	{"hash", NULL, "print each seed's hash of all that happened", YES, AT(hash), 0, 0},
+	{"coverage", NULL, "print which transitions were taken", YES, AT(coverage), 0, 0},
+	{"script", "FILE", "replay a script", TEXT, AT(script), 0, 0},
+	{"out", "FILE", "where a minimised failure goes (sim-SEED.script)", TEXT, AT(out), 0, 0},
+	{"no-minimise", NULL, "leave a failure as it is", NO, AT(minimise), 0, 0},
+	{"plant", "NAME", "break the core in a known way (builds with plants)", PLANT, 0, 0, 0},
+	{"plant-list", NULL, "print the known ways", PLANT_LIST, 0, 0, 0},
+	{"help", NULL, "print this", HELP, 0, 0, 0},
 };
 
 static void help(void)
@@ -111,13 +114,43 @@ static void help(void)
 	}
 }
 
-/* A random one leaves room for many after it, and is short enough to be copied. */
-static bool read_seed(const char *text, uint64_t *seed)
+/* All of the text, in decimal, octal or hexadecimal digits, and in the range; else says so. */
+static bool read_number(const struct option_row *row, const char *text, uint64_t *out)
 {
-	if (strcmp(text, "random") != 0) {
-		*seed = strtoull(text, NULL, 0);
+	char *end;
+	errno = 0;
+	unsigned long long number = strtoull(text, &end, 0);
+	/* strtoull() takes a sign, and goes round. */
+	if (text[0] >= '0' && text[0] <= '9' && *end == 0 && errno == 0 && number >= row->least &&
+		number <= row->most) {
+		*out = number;
 		return true;
 	}
+	fprintf(stderr, "fractos-sim: --%s is a number from %llu to %llu, not \"%s\"\n", row->name,
+			(unsigned long long)row->least, (unsigned long long)row->most, text);
+	return false;
+}
+
+/* They may have a fraction. */
+static bool read_minutes(const struct option_row *row, const char *text, double *out)
+{
+	char *end;
+	double number = strtod(text, &end);
+	if (((text[0] >= '0' && text[0] <= '9') || text[0] == '.') && end != text && *end == 0 &&
+		number > 0 && number <= (double)row->most) {
+		*out = number;
+		return true;
+	}
+	fprintf(stderr, "fractos-sim: --%s is a number above 0, up to %llu, not \"%s\"\n", row->name,
+			(unsigned long long)row->most, text);
+	return false;
+}
+
+/* A random one leaves room for many after it, and is short enough to be copied. */
+static bool read_seed(const struct option_row *row, const char *text, uint64_t *seed)
+{
+	if (strcmp(text, "random") != 0)
+		return read_number(row, text, seed);
 	if (getrandom(seed, sizeof *seed, 0) != sizeof *seed) {
 		perror("fractos-sim: no random seed");
 		return false;
@@ -132,19 +165,20 @@ static bool take(const struct option_row *row, const char *text, struct settings
 				 int *status)
 {
 	char *at = (char *)settings + row->at;
+	uint64_t number;
 	*status = 2;
 	switch (row->how) {
 	case SEED:
-		return read_seed(text, (uint64_t *)(void *)at);
+		return read_seed(row, text, (uint64_t *)(void *)at);
 	case NUMBER64:
-		*(uint64_t *)(void *)at = strtoull(text, NULL, 0);
-		return true;
+		return read_number(row, text, (uint64_t *)(void *)at);
 	case NUMBER32:
-		*(uint32_t *)(void *)at = (uint32_t)strtoul(text, NULL, 0);
+		if (!read_number(row, text, &number))
+			return false;
+		*(uint32_t *)(void *)at = (uint32_t)number;
 		return true;
-	case REAL:
-		*(double *)(void *)at = strtod(text, NULL);
-		return true;
+	case MINUTES:
+		return read_minutes(row, text, (double *)(void *)at);
 	case TEXT:
 		memcpy(at, &text, sizeof text);
 		return true;
@@ -183,10 +217,12 @@ bool options_read(int argc, char **argv, struct settings *settings, int *status)
 		if (c < 256 || !take(&rows[c - 256], optarg, settings, status))
 			return false;
 	}
-	if (optind == argc && options_check(&settings->options) && settings->jobs >= 1 &&
-		settings->jobs <= JOBS_MAX)
-		return true;
-	fprintf(stderr, "fractos-sim: see --help\n");
 	*status = 2;
+	if (optind < argc)
+		fprintf(stderr, "fractos-sim: no argument \"%s\"; see --help\n", argv[optind]);
+	else if (!options_check(&settings->options))
+		fprintf(stderr, "fractos-sim: --nodes times --processes is at most %d\n", PLAYERS_MAX);
+	else
+		return true;
 	return false;
 }

@@ -4,7 +4,7 @@
 
 #include "sim/sim.h"
 
-enum { JOBS_MAX = 256 };
+enum { JOBS_MAX = 256, STEPS_MAX = 100000000, MINUTES_MAX = 1000000 };
 
 struct settings {
 	struct sim_options options;

@@ -174,6 +174,15 @@ static void fault(struct world *world)
 	}
 }
 
+uint32_t run_group(const struct sim_options *options, const struct step *step)
+{
+	struct base_random draw = {step->number};
+	uint32_t players = options->nodes * options->processes;
+	if (base_random_below(&draw, 256) == 0)
+		return players + (uint32_t)base_random_below(&draw, SIM_BIT_COUNT);
+	return (uint32_t)base_random_below(&draw, players);
+}
+
 static void one_step(struct world *world, const struct step *step)
 {
 	while (world_next(world, step->when))
@@ -294,7 +303,12 @@ static void play(struct world *world, const struct step *steps, uint32_t count)
 	world_boot_all(world);
 	for (uint32_t i = 0; i < count; i++)
 		one_step(world, &steps[i]);
-	conclude(world);
+	if (world->options.until == 0) {
+		conclude(world);
+		return;
+	}
+	while (world_next(world, world->options.until))
+		;
 }
 
 static void told_by_oracle(void *context, const char *reason)

@@ -1,4 +1,4 @@
-/* A run as text, and the shortest one that still fails.
+/* A run as text.
  *
  *     # why it failed
  *     seed 17
@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "sim/options.h"
 #include "sim/sim.h"
@@ -75,7 +74,7 @@ int script_run(const char *path, bool verbose)
 	return result.violated;
 }
 
-static bool save(const char *path, const struct sim_options *options, const struct step *steps,
+bool script_save(const char *path, const struct sim_options *options, const struct step *steps,
 				 uint32_t count, const char *reason)
 {
 	char faults[256];
@@ -92,75 +91,4 @@ static bool save(const char *path, const struct sim_options *options, const stru
 	for (uint32_t i = 0; i < count; i++)
 		fprintf(file, "step %" PRIu64 " 0x%016" PRIx64 "\n", steps[i].when, steps[i].number);
 	return fclose(file) == 0;
-}
-
-/* ------------------------------------------------------------------ the shortest */
-
-/* Whether two say the same, whatever numbers they name. */
-static bool same_reason(const char *a, const char *b)
-{
-	static const char digits[] = "0123456789";
-	for (;; a++, b++) {
-		a += strspn(a, digits);
-		b += strspn(b, digits);
-		if (*a != *b)
-			return false;
-		if (*a == 0)
-			return true;
-	}
-}
-
-static bool fails(const struct sim_options *options, const struct step *steps, uint32_t count,
-				  const char *reason, struct result *result)
-{
-	run_seed(options, steps, count, result);
-	return result->violated && same_reason(result->reason, reason);
-}
-
-/* Without [from, from + length). */
-static uint32_t without(const struct step *steps, uint32_t count, uint32_t from, uint32_t length,
-						struct step *out)
-{
-	uint32_t end = BASE_MIN(from + length, count);
-	memcpy(out, steps, from * sizeof *out);
-	memcpy(out + from, steps + end, (count - end) * sizeof *out);
-	return count - (end - from);
-}
-
-/* Delta debugging (Zeller 1999): drops ever smaller pieces while what is left still fails. */
-void script_minimise(const struct sim_options *options, const struct result *failed,
-					 const char *path)
-{
-	enum { SECONDS = 60 };
-	struct sim_options quiet = *options;
-	quiet.verbose = false;
-	struct step *steps = run_steps(options);
-	struct step *fewer = calloc(options->steps + 1, sizeof *fewer);
-	BASE_ASSERT(fewer != NULL);
-	struct result result, last = *failed;
-	uint32_t count = 0;
-	time_t end = time(NULL) + SECONDS;
-	while (count < options->steps && steps[count].when <= failed->ended)
-		count++;
-	for (uint32_t piece = BASE_MAX(count / 2, 1u); time(NULL) < end;) {
-		bool any = false;
-		for (uint32_t from = 0; from < count && time(NULL) < end;) {
-			uint32_t left = without(steps, count, from, piece, fewer);
-			if (fails(&quiet, fewer, left, failed->reason, &result)) {
-				memcpy(steps, fewer, left * sizeof *steps);
-				count = left;
-				last = result;
-				any = true;
-			} else {
-				from += piece;
-			}
-		}
-		if (piece == 1 && !any)
-			break;
-		piece = BASE_MAX(piece / 2, 1u);
-	}
-	if (save(path, options, steps, count, last.reason))
-		printf("minimised to %u steps: %s (%s)\n", count, path, last.reason);
-	free(steps);
-	free(fewer);
 }

@@ -10,10 +10,12 @@
  *     ledger.c    what must hold at each step and at the end, whatever the oracle says
  *     tables.c    when all is at rest: what the Controllers hold must agree
  *     cover.c     which transitions were seen
- *     script.c    a run as text; the shortest one that still fails
+ *     script.c    a run as text
+ *     shorten.c   the shortest run that still fails
  *
  * All that happens follows from the seed and the list of steps: each step has a number of its own
- * from which it draws, so that steps can be left out and the others stay what they are. */
+ * from which it draws, and what the network draws follows from the moment alone. So steps can be
+ * left out, and what has nothing to do with them stays as it was. */
 #ifndef FRACTOS_SIM_SIM_H
 #define FRACTOS_SIM_SIM_H
 
@@ -64,6 +66,7 @@ struct sim_options {
 	uint64_t seed;
 	uint32_t nodes, processes, steps; /* processes: of each node */
 	uint32_t faults;                  /* bits */
+	uint64_t until; /* virtual ns at which it ends without a conclusion; 0: never */
 	bool verbose;
 	bool oracle;
 };
@@ -126,8 +129,8 @@ struct packet {
 };
 struct link { /* one direction and lane */
 	struct packet *first, **last;
-	struct base_random random; /* its delays */
-	uint64_t newest;           /* nothing arrives before what was sent earlier */
+	uint64_t seed;   /* of its delays */
+	uint64_t newest; /* nothing arrives before what was sent earlier */
 	bool scheduled;
 	uint32_t count;
 };
@@ -201,7 +204,8 @@ struct step { /* one entry of a run's list */
 struct world {
 	struct sim_options options;
 	uint64_t now, events;
-	struct base_random random; /* of the network: drawn as packets come */
+	struct base_random random; /* of the network: anew at each moment */
+	uint64_t drawn;            /* the moment of its last draw */
 	struct base_random draw;   /* of the step being made */
 	struct node nodes[NODES_MAX];
 	uint32_t node_count;
@@ -255,6 +259,10 @@ static inline void sim_mix(struct world *world, uint64_t word)
 }
 static inline uint64_t sim_below(struct world *world, uint64_t bound)
 {
+	if (world->drawn != world->now) {
+		world->drawn = world->now;
+		world->random.state = base_mix64(world->options.seed ^ base_mix64(world->now));
+	}
 	return base_random_below(&world->random, bound);
 }
 static inline uint64_t sim_draw(struct world *world, uint64_t bound)
@@ -384,7 +392,7 @@ size_t cover_size(void);
 void cover_save(uint64_t *out);
 void cover_add(const uint64_t *in);
 
-/* ------------------------------------------------------------------ run.c, script.c */
+/* ------------------------------------------------------------------ run.c */
 
 struct result {
 	uint64_t events, trace;
@@ -399,8 +407,15 @@ void run_seed(const struct sim_options *options, const struct step *steps, uint3
 /* The list that the seed makes; freed by the caller. */
 struct step *run_steps(const struct sim_options *options);
 
+/* Who acts in a step: the player's number, and behind all players the fault's. */
+uint32_t run_group(const struct sim_options *options, const struct step *step);
+
+/* ------------------------------------------------------------------ script.c, shorten.c */
+
 int script_run(const char *path, bool verbose);
-void script_minimise(const struct sim_options *options, const struct result *failed,
-					 const char *path);
+bool script_save(const char *path, const struct sim_options *options, const struct step *steps,
+				 uint32_t count, const char *reason);
+/* Writes the shortest script that it finds in its time to `path`, and tells of its progress. */
+void shorten(const struct sim_options *options, const struct result *failed, const char *path);
 
 #endif

@@ -611,7 +611,7 @@ void world_begin(struct world *world, const struct sim_options *options)
 			for (uint32_t lane = 0; lane < 2; lane++) {
 				struct link *link = &world->links[i][j][lane];
 				link->last = &link->first;
-				link->random.state = base_mix64(options->seed ^ (i * 64 + j * 2 + lane));
+				link->seed = base_mix64(options->seed ^ (i * 64 + j * 2 + lane));
 			}
 		}
 	}
