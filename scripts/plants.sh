@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Proves that the simulator sees each bug that can be planted in the core: every one must be caught
-# within a minute, each guarantee must have one, and without a plant the same build must pass.
+# within a minute, each guarantee must have one, and without a plant the same build must pass. And that
+# what is found is made short: a failure of hundreds of steps that needs two or three.
 # Argument: fractos-sim-plants.
 set -u
 sim=$1 failed=0
@@ -25,4 +26,9 @@ while read -r name _; do
     failed=1
   fi
 done <<<"$list"
+
+"$sim" --plant widen --seeds 16 --out "$work/short" >"$work/out" 2>/dev/null
+steps=$(grep -c '^step ' "$work/short")
+[ "$steps" -ge 1 ] && [ "$steps" -le 8 ] || { echo "widen: minimised to $steps steps"; failed=1; }
+"$sim" --script "$work/short" >/dev/null && { echo "widen: what was minimised does not fail"; failed=1; }
 exit $failed

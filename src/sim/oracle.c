@@ -190,6 +190,7 @@ static void boot(struct oracle *o, uint64_t now, uint32_t number, uint64_t epoch
 	node->no_memory = false;
 	node->refusals = 0;
 	node->epoch = epoch;
+	node->deliveries = node->exceptions = 0;
 }
 
 static void process_end(struct oracle *o, struct oracle_process *process, bool controller_too);
@@ -354,6 +355,12 @@ static void process_freed(struct oracle *o, struct oracle_process *process)
 	}
 }
 
+static uint64_t unfinished_hash(void)
+{
+	static const char text[] = "the Process ended with the delivery unfinished";
+	return oracle_text_hash(text, sizeof text - 1);
+}
+
 /* controller_too: nobody is left who would tell of what it leaves behind. */
 static void process_end(struct oracle *o, struct oracle_process *process, bool controller_too)
 {
@@ -365,7 +372,7 @@ static void process_end(struct oracle *o, struct oracle_process *process, bool c
 		struct oracle_open *open =
 			BASE_CONTAINER(process->open.next, struct oracle_open, of_process);
 		if (!controller_too)
-			oracle_failed(o, open, FOS_PEER_LOST);
+			oracle_failed(o, open, FOS_PEER_LOST, unfinished_hash());
 		oracle_open_end(o, open, false);
 	}
 	oracle_things_process_end(o, process, controller_too ? ORACLE_DEAD : ORACLE_MAYBE);
@@ -409,7 +416,7 @@ static void channel_gone(struct oracle *o, struct oracle_process *process, uint3
 		next = at->next;
 		if (open->channel != channel)
 			continue;
-		oracle_failed(o, open, FOS_PEER_LOST);
+		oracle_failed(o, open, FOS_PEER_LOST, unfinished_hash());
 		oracle_open_end(o, open, false);
 	}
 }

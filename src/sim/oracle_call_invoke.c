@@ -108,6 +108,10 @@ static void fail(struct oracle *o, struct oracle_call *call, const uint8_t *byte
 	const struct wire_call_fail *wire = (const void *)bytes;
 	call->delivery = wire->delivery;
 	call->told = (fos_status)wire->status;
+	struct wire_tail tail;
+	wire_call_tail(bytes, &tail);
+	if (tail.data_len > 0)
+		call->detail = oracle_text_hash(tail.data, tail.data_len);
 	if (oracle_open_find(call->process, wire->delivery) == NULL || wire->status == FOS_OK)
 		oracle_only(call, FOS_INVALID);
 }
@@ -127,7 +131,7 @@ static void end_delivery(struct oracle *o, struct oracle_call *call, fos_status 
 	if (open == NULL)
 		return;
 	if (failed_with != FOS_OK)
-		oracle_failed(o, open, failed_with);
+		oracle_failed(o, open, failed_with, call->detail);
 	oracle_open_end(o, open, true);
 }
 

@@ -119,6 +119,19 @@ void oracle_consume(struct oracle *o, struct oracle_thing *thing)
 	oracle_kill(o, thing, ORACLE_DEAD, ORACLE_BY_REVOKE);
 }
 
+/* Where in its own arena a Memory is, its Process is told, while that lives, and nobody else. */
+static bool is_placed(const struct oracle *o, const struct oracle_arrival *arrival,
+					  const struct wire_delivered *cap, const struct oracle_value *value)
+{
+	const struct oracle_thing *thing = value->object;
+	bool told = cap->segment == thing->segment + 1 && cap->offset == thing->offset + value->offset;
+	bool untold = cap->segment == 0 && cap->offset == 0;
+	if (value->kind != FOS_MEMORY || thing->process != arrival->process)
+		return untold;
+	enum oracle_life life = oracle_life(o, thing);
+	return (told && life != ORACLE_DEAD) || (untold && life != ORACLE_LIVE);
+}
+
 struct oracle_open *oracle_arrival_open(struct oracle *o, const struct oracle_arrival *arrival,
 										struct oracle_thing *target,
 										const struct oracle_bundle *args,
@@ -140,6 +153,10 @@ struct oracle_open *oracle_arrival_open(struct oracle *o, const struct oracle_ar
 	for (unsigned i = 0; i < record->cap_count; i++) {
 		struct oracle_value *value = args->caps[i].value;
 		open->caps[i] = arrival->caps[i].cap;
+		if (!is_placed(o, arrival, &arrival->caps[i], value))
+			oracle_violate(o, "says of a Memory of %s that it lies in segment %u at %llu",
+						   oracle_name(process), arrival->caps[i].segment,
+						   (unsigned long long)arrival->caps[i].offset);
 		if (!oracle_slot_add(o, process, open->caps[i], value, true))
 			return NULL;
 		if (arrival->view.caps[i] == 0)
@@ -229,10 +246,11 @@ static void deliver_plain(struct oracle *o, const struct oracle_arrival *arrival
 
 void oracle_delivered(struct oracle *o, uint32_t node, const struct core_output *out)
 {
-	(void)node;
 	struct oracle_arrival arrival;
 	parse(o, out, &arrival);
 	o->counts.deliveries++;
+	o->nodes[node].deliveries++;
+	o->nodes[node].exceptions += arrival.exception != NULL;
 	if (arrival.exception != NULL)
 		oracle_exception_delivered(o, &arrival);
 	else

@@ -1,5 +1,7 @@
 /* Exceptions: each tells of an invocation that could not go on, by one who can know, for a reason
  * that holds; or it is a ONCE Request's own end. */
+#include <stdio.h>
+
 #include "sim/oracle_invoke.h"
 
 /* Bits of the statuses by which a Controller may tell that it could not go on with it. */
@@ -82,13 +84,49 @@ static struct oracle_made *instead(struct oracle *o, const struct oracle_arrival
 	return NULL;
 }
 
+/* Whether its header names who tells, a Controller or (by) a Process, and says what it must. */
+static bool says(const struct oracle *o, const struct oracle_arrival *arrival,
+				 const struct oracle_process *by, uint64_t detail)
+{
+	const struct wire_exception *head = arrival->exception;
+	const struct oracle_node *node = &o->nodes[head->node % ORACLE_NODES];
+	char where[sizeof head->where] = "";
+	if (by != NULL) {
+		fos_principal principal;
+		memcpy(&principal, by->principal, sizeof principal);
+		snprintf(where, sizeof where, "%s/%s", node->name, principal.label);
+	} else {
+		snprintf(where, sizeof where, "%s", node->name);
+	}
+	return memcmp(where, head->where, strlen(where) + 1) == 0 &&
+		   oracle_text_hash(head + 1, head->detail_len) == detail;
+}
+
+static uint64_t words_of(uint32_t status)
+{
+	const char *text = fos_status_text((fos_status)status);
+	return oracle_text_hash(text, strlen(text));
+}
+
+/* The first that names a node says what it is called. */
+static void learn_name(struct oracle *o, const struct wire_exception *head)
+{
+	char *name = o->nodes[head->node % ORACLE_NODES].name;
+	size_t length = strcspn(head->where, "/");
+	if (name[0] == 0 && length < sizeof o->nodes[0].name)
+		memcpy(name, head->where, length);
+}
+
 static bool is_meant(struct oracle *o, const struct oracle_arrival *arrival,
 					 const struct oracle_made *made, uint64_t hash)
 {
 	const struct wire_exception *head = arrival->exception;
+	bool failed = made->kind == ORACLE_FAILED;
 	return made->told_hash == hash && tells_through(arrival, made) &&
 		   oracle_notice_fits(o, made, arrival->record->time_left) &&
-		   may_tell(o, made, head->status, head->node, head->process);
+		   may_tell(o, made, head->status, head->node, head->process) &&
+		   says(o, arrival, failed ? made->source : NULL,
+				failed ? made->detail : words_of(head->status));
 }
 
 /* Of several that share trace and on_error any may be meant: all are waited for, none must come. */
@@ -157,7 +195,7 @@ static bool end_once(struct oracle *o, const struct oracle_arrival *arrival)
 				!oracle_refused(o, process->node, o->moment);
 	bool quota =
 		head->status == FOS_QUOTA && head->process == process->serial && base->aimed && !fits;
-	if (!timed_out && !quota)
+	if ((!timed_out && !quota) || !says(o, arrival, quota ? process : NULL, words_of(head->status)))
 		return false;
 	oracle_consume(o, thing);
 	if (!o->violated)
@@ -168,6 +206,11 @@ static bool end_once(struct oracle *o, const struct oracle_arrival *arrival)
 void oracle_exception_delivered(struct oracle *o, const struct oracle_arrival *arrival)
 {
 	const struct wire_exception *head = arrival->exception;
+	if (memchr(head->where, 0, sizeof head->where) == NULL) {
+		oracle_violate(o, "an exception of a place without an end");
+		return;
+	}
+	learn_name(o, head);
 	if (head->status == FOS_OK || head->status >= FOS_STATUS_COUNT) {
 		oracle_violate(o, "an exception of status %u", head->status);
 		return;

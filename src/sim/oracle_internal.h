@@ -155,6 +155,7 @@ struct oracle_made {       /* an invocation that was made and may be delivered o
 	uint32_t told_count;
 	/* FAILED: what the header must say. */
 	uint8_t status;
+	uint64_t detail; /* oracle_text_hash() */
 	struct {
 		uint32_t status, node, process;
 	} last; /* the last exception that told of it */
@@ -255,6 +256,7 @@ struct oracle_call { /* between submission and completion */
 	uint64_t cap;      /* what it names */
 	uint64_t delivery; /* finished by it */
 	fos_status told;   /* FAIL */
+	uint64_t detail;   /* the same: oracle_text_hash() */
 	bool same, drain, fail_if_refused, tracked;
 	bool cancelled;       /* a monitor's slot is closed */
 	bool waits;           /* need not be completed in its own step */
@@ -297,9 +299,11 @@ struct oracle_node {
 	uint64_t refusals;  /* how often its core has refused memory so far */
 	uint64_t refused;   /* moment of the last time */
 	struct list things, copies;
-	uint32_t tracked;              /* children that it owns and that were ever tracked */
-	struct oracle_thing *registry; /* what one of its Processes set last; NULL: nothing yet */
-	uint64_t set, set_moment;      /* time and moment of that */
+	uint32_t tracked;                /* children that it owns and that were ever tracked */
+	struct oracle_thing *registry;   /* what one of its Processes set last; NULL: nothing yet */
+	uint64_t set, set_moment;        /* time and moment of that */
+	uint64_t deliveries, exceptions; /* in this life */
+	char name[FOS_LABEL_MAX];        /* as the first exception of it said */
 };
 
 struct oracle_pool {
@@ -481,7 +485,13 @@ struct oracle_made *oracle_made_new(struct oracle *o, enum oracle_made_kind kind
 void oracle_made_after(struct oracle_made *then, struct oracle_copying *copying);
 /* It was not made after all. */
 void oracle_made_refused(struct oracle *o, struct oracle_made *made);
-void oracle_failed(struct oracle *o, const struct oracle_open *open, fos_status status);
+/* detail: what it was told with; 0: the status's own words. */
+void oracle_failed(struct oracle *o, const struct oracle_open *open, fos_status status,
+				   uint64_t detail);
+static inline uint64_t oracle_text_hash(const void *text, size_t length)
+{
+	return core_view_imm_hash(0, text, (uint32_t)length) + length;
+}
 void oracle_forget_old(struct oracle *o);
 
 /* ------------------------------------------------------------------ oracle_wait.c */

@@ -176,7 +176,8 @@ void oracle_forget_old(struct oracle *o)
 	}
 }
 
-void oracle_failed(struct oracle *o, const struct oracle_open *open, fos_status status)
+void oracle_failed(struct oracle *o, const struct oracle_open *open, fos_status status,
+				   uint64_t detail)
 {
 	struct oracle_process *process = open->process;
 	struct oracle_value *on_error = open->on_error;
@@ -185,7 +186,9 @@ void oracle_failed(struct oracle *o, const struct oracle_open *open, fos_status 
 	struct oracle_made *made =
 		oracle_made_new(o, ORACLE_FAILED, process, open->channel, on_error->object,
 						on_error->bundle, on_error, open->trace, UINT64_MAX);
+	const char *text = fos_status_text(status);
 	made->status = (uint8_t)status;
+	made->detail = detail != 0 ? detail : oracle_text_hash(text, strlen(text));
 	made->told_node = process->node;
 	made->told_process = process->serial;
 	note_told(made);

@@ -310,12 +310,28 @@ static void compare_node(struct oracle *o, uint32_t node)
 	}
 }
 
+/* What a Controller counts is what was seen. */
+static void check_counters(struct oracle *o, uint32_t number)
+{
+	const struct core *core = o->config.core_of(o->config.context, number);
+	const struct oracle_node *node = &o->nodes[number];
+	const struct fos_counters *counters = core != NULL ? core_counters(core) : NULL;
+	if (counters != NULL &&
+		(counters->deliveries != node->deliveries || counters->exceptions != node->exceptions))
+		oracle_violate(o, "counts %llu deliveries and %llu exceptions, not %llu and %llu",
+					   (unsigned long long)counters->deliveries,
+					   (unsigned long long)counters->exceptions,
+					   (unsigned long long)node->deliveries, (unsigned long long)node->exceptions);
+}
+
 void oracle_tables(struct oracle *o)
 {
 	o->moment++;
 	gather_holders(o);
 	for (uint32_t node = 0; node < ORACLE_NODES; node++) {
-		if (o->nodes[node].up)
-			compare_node(o, node);
+		if (!o->nodes[node].up)
+			continue;
+		compare_node(o, node);
+		check_counters(o, node);
 	}
 }

@@ -227,6 +227,44 @@ static bool less_time(struct scene *scene, const struct world_node *node, struct
 	return true;
 }
 
+static struct wire_exception *exception_of(const struct core_output *out)
+{
+	struct wire_answer_delivery *delivery = delivery_of(out, 9);
+	if (delivery == NULL || !delivery->exception)
+		return NULL;
+	return (void *)((struct wire_range *)(void *)(delivery + 1) + delivery->range_count);
+}
+
+static bool other_words(struct scene *scene, const struct world_node *node, struct core_output *out)
+{
+	struct wire_exception *exception = exception_of(out);
+	if (exception != NULL && first(scene))
+		*(uint8_t *)(exception + 1) ^= 1;
+	return true;
+}
+
+static bool in_another_name(struct scene *scene, const struct world_node *node,
+							struct core_output *out)
+{
+	struct wire_exception *exception = exception_of(out);
+	if (exception != NULL && strchr(exception->where, '/') != NULL && first(scene))
+		strchr(exception->where, '/')[1] ^= 1;
+	return true;
+}
+
+static bool of_another_place(struct scene *scene, const struct world_node *node,
+							 struct core_output *out)
+{
+	struct wire_answer_delivery *delivery = delivery_of(out, 7);
+	if (delivery == NULL || delivery->cap_count == 0)
+		return true;
+	struct wire_delivered *cap =
+		(void *)((struct wire_range *)(void *)(delivery + 1) + delivery->range_count);
+	if (cap->kind == FOS_MEMORY && first(scene))
+		cap->segment = 1;
+	return true;
+}
+
 static bool exception_out_of_time(struct scene *scene, const struct world_node *node,
 								  struct core_output *out)
 {
@@ -351,6 +389,9 @@ static const struct falsehood falsehoods[] = {
 	{"more rights", more_rights, "made otherwise"},
 	{"more time", more_time, "ns left"},
 	{"less time", less_time, "ns left"},
+	{"other words", other_words, "nothing explains"},
+	{"in another name", in_another_name, "nothing explains"},
+	{"of another place", of_another_place, "lies in segment"},
 	{"exception out of time", exception_out_of_time, "nothing explains"},
 	{"forged exception", forged_exception, "nothing explains"},
 	{"before its deadline", early_deadline, "nothing explains"},

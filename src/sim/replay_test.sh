@@ -17,6 +17,13 @@ seed=$(printf '%s\n' "$said" | sed -nE '1s/^seed ([0-9]+)$/\1/p')
 [ -n "$seed" ] || { echo "a random seed is not told" >&2; exit 1; }
 again=$("$1" --seed "$seed" --seeds 1 --steps 500 --hash --no-minimise | grep hash)
 [ "$again" = "$(printf '%s\n' "$said" | grep hash)" ] || { echo "seed $seed, two runs" >&2; exit 1; }
+# What is no number, or none that can be, is told and runs nothing.
+for bad in "--steps x" "--steps 1e3" "--seed abc" "--seed -1" "--nodes 4294967297" "--nodes 0" "--jobs 0" "--minutes x" \
+	"--minutes 0" "--seeds 9x" "--nodes 8 --processes 9" "10"; do
+	# shellcheck disable=SC2086
+	! said=$("$1" $bad --no-minimise 2>&1) || { echo "$bad is taken" >&2; exit 1; }
+	case $said in *"seeds, "*) echo "$bad: $said" >&2; exit 1 ;; esac
+done
 count=0
 for script in "$2"/*.script; do
 	"$1" --script "$script" || { echo "$script: it is wrong again" >&2; exit 1; }
