@@ -353,6 +353,31 @@ static void many_copies(void **state)
 	world_end(world);
 }
 
+/* Of arguments a copy has its continuation alone. */
+static void a_copy_binds_nothing_else(void **state)
+{
+	(void)state;
+	struct world *world = world_new(1, NULL);
+	struct actor actor = actor_new(world, A);
+	uint64_t src = actor_memory(actor, 0, 100, FOS_READ);
+	uint64_t dst = actor_memory(actor, 1000, 100, FOS_WRITE);
+	uint64_t then = actor_request(actor, 6);
+	for (unsigned what = 0; what < 3; what++) {
+		struct call call = call_copy(dst, src, 0, 0);
+		if (what == 0)
+			call_imm(&call, 0, 0, "bytes", 5);
+		else
+			call_cap(&call, 0, FOS_NEXT + 1, call_slot(&call, then));
+		if (what == 2)
+			call_cap(&call, 0, FOS_NEXT, call_slot(&call, then));
+		assert_int_equal(actor_call(actor, &call, NULL), FOS_INVALID);
+	}
+	struct arrival arrival;
+	world_settle(world);
+	assert_false(actor_arrival(actor, &arrival));
+	world_end(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +388,7 @@ int main(void)
 		cmocka_unit_test(copy_source_owner_lost),
 		cmocka_unit_test(copies_take_turns),
 		cmocka_unit_test(many_copies),
+		cmocka_unit_test(a_copy_binds_nothing_else),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
