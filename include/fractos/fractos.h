@@ -8,12 +8,14 @@
  * and the arena belong to the Process: a slot made on one channel may be used on all. fos_process
  * functions may be called from any thread.
  *
- * Blocking and asynchronous. Every system call has two forms. fos_X() waits for its completion;
+ * Blocking and asynchronous. Most system calls have two forms. fos_X() waits for its completion;
  * deliveries that arrive meanwhile are kept and handled at the next fos_poll(), fos_wait() or
  * fos_serve(). fos_X_async() returns as soon as the record is in the ring and calls `done` exactly
  * once from a later fos_poll(), fos_wait() or fos_serve() of the same channel; `done` may be NULL.
  * An async call that returns anything but FOS_OK was not submitted and `done` is not called. If
- * the ring is full it waits until the Controller has taken records.
+ * the ring is full it waits until the Controller has taken records. fos_request_create(),
+ * fos_cap_is_same(), fos_registry_get() and fos_registry_set() have the first form alone;
+ * fos_continue(), fos_fail() and fos_finish() return like the second one.
  *
  * Units: lengths and offsets are bytes, times are nanoseconds.
  * Errors: every call may also return FOS_CONTROLLER_LOST; from then on all calls of the Process do.

@@ -4,10 +4,13 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "claims.h"
+#include "direct.h"
 #include "limbo.h"
 
 enum { SETS = 40, FILES = 6, STEPS = 20000 };
@@ -127,11 +130,28 @@ static void test_limbo(void **state)
 	limbo_clear(&limbo);
 }
 
+/* The kernel takes no timer whose nanoseconds are a second, and then none would end a lease. */
+static void timers_are_valid(void **state)
+{
+	const uint64_t second = 1000000000;
+	const uint64_t ends[] = {0, second - 2, second - 1, second, 7 * second - 1, UINT64_MAX - 1};
+	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	assert_true(timer >= 0);
+	for (unsigned i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+		const struct itimerspec when = {.it_value = direct_after(ends[i])};
+		assert_int_equal((uint64_t)when.it_value.tv_sec * second + (uint64_t)when.it_value.tv_nsec,
+						 ends[i] + 1);
+		assert_int_equal(timerfd_settime(timer, TFD_TIMER_ABSTIME, &when, NULL), 0);
+	}
+	close(timer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_limbo),
+		cmocka_unit_test(timers_are_valid),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

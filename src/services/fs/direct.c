@@ -47,10 +47,8 @@ static void set_timer(struct service *s)
 	if (d->stage == OPEN && d->end < first)
 		first = d->end;
 	struct itimerspec when = {0};
-	if (first != UINT64_MAX) {
-		when.it_value.tv_sec = (time_t)(first / FS_SECOND);
-		when.it_value.tv_nsec = (long)(first % FS_SECOND) + 1;
-	}
+	if (first != UINT64_MAX)
+		when.it_value = direct_after(first);
 	timerfd_settime(s->directs.timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
 

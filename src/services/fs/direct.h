@@ -12,7 +12,11 @@
 #ifndef FS_DIRECT_H
 #define FS_DIRECT_H
 
+#include <stdint.h>
 #include <sys/queue.h>
+#include <time.h>
+
+#include <fractos/fractos.h>
 
 #include "alloc.h"
 
@@ -27,6 +31,13 @@ struct directs { /* zeroed but for the timer: empty */
 	int timer; /* timerfd; readable: direct_tick() */
 };
 
+/* For the timer: the first moment after `end`, ns. */
+static inline struct timespec direct_after(uint64_t end)
+{
+	const uint64_t second = 1000000000;
+	return (struct timespec){.tv_sec = (time_t)((end + 1) / second),
+							 .tv_nsec = (long)((end + 1) % second)};
+}
 /* Lends what the operation asks for, and answers it. The volume is open, and the file is the
  * operation's. */
 void direct_open(struct service *s, struct op *op);
