@@ -312,18 +312,20 @@ static void limits_what_a_process_can_take(void **state)
 	open_one(&cluster,
 			 "[limits]\nprocesses = 2\nchannels = 3\nsegments = 2\narena_bytes = 1000000\n");
 	mini_open(&m, cluster_socket(&cluster, 0), "greedy");
-	struct mini more = m;
+	struct mini more = m, last = m;
 	assert_int_equal(mini_channel(&more), FOS_OK);
-	assert_int_equal(mini_channel(&more), FOS_OK);
-	assert_int_equal(mini_channel(&more), FOS_QUOTA);
+	assert_int_equal(mini_channel(&last), FOS_OK);
+	assert_int_equal(mini_channel(&last), FOS_QUOTA);
 	assert_int_equal(mini_segment(&more, 0), FOS_INVALID);
 	assert_int_equal(mini_segment(&more, UINT64_MAX), FOS_QUOTA);
 	assert_int_equal(mini_segment(&more, 1000001), FOS_QUOTA);
 	assert_int_equal(mini_segment(&more, 4097), FOS_OK);
 	assert_int_equal(more.arena_bytes, 8192);
 	assert_int_equal(mini_segment(&more, 995000), FOS_QUOTA);
-	assert_int_equal(mini_segment(&more, 1), FOS_OK);
-	assert_int_equal(mini_segment(&more, 1), FOS_QUOTA);
+	assert_int_equal(mini_segment(&last, 1), FOS_OK);
+	assert_int_equal(mini_segment(&last, 1), FOS_QUOTA);
+	mini_drop(&more);
+	mini_drop(&last);
 	mini_open(&other, cluster_socket(&cluster, 0), "second");
 	struct mini third;
 	assert_true(mini_connect(&third, cluster_socket(&cluster, 0)));
@@ -579,6 +581,7 @@ static void closes_channels(void **state)
 	struct mini again = m;
 	assert_int_equal(mini_channel(&again), FOS_OK);
 	assert_int_equal(mini_null(&again), FOS_OK);
+	mini_drop(&again);
 	mini_close(&m);
 	cluster_free(&cluster);
 }

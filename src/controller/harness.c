@@ -609,9 +609,8 @@ void mini_open(struct mini *m, const char *path, const char *label)
 	assert_int_equal(mini_channel(m), FOS_OK);
 }
 
-void mini_close(struct mini *m)
+void mini_drop(struct mini *m)
 {
-	close(m->fd);
 	if (m->bell >= 0)
 		close(m->bell);
 	if (m->doorbell >= 0)
@@ -620,6 +619,12 @@ void mini_close(struct mini *m)
 		munmap(m->map, m->map_bytes);
 	if (m->arena != NULL)
 		munmap(m->arena, m->arena_bytes);
+}
+
+void mini_close(struct mini *m)
+{
+	close(m->fd);
+	mini_drop(m);
 }
 
 bool mini_hung_up(struct mini *m)

@@ -93,6 +93,8 @@ fos_status mini_segment(struct mini *m, uint64_t length);
 /* Connects, attaches, opens a channel. */
 void mini_open(struct mini *m, const char *socket, const char *label);
 void mini_close(struct mini *m);
+/* Lets go of its channel and segment alone, where the connection is that of another one. */
+void mini_drop(struct mini *m);
 /* Whether the Controller has hung up; waits up to some seconds. */
 bool mini_hung_up(struct mini *m);
 /* Writes a record; false: no room. */
