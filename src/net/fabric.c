@@ -5,8 +5,10 @@
  *  - it has no threads: sockets move only inside fi_cq_read(), fi_eq_read() and the posting calls;
  *  - closing an endpoint leaves one error completion for each posted operation, whose contexts must
  *    still be there when they are read: a session's memory waits for lane.posted to reach zero;
- *  - every completion that is not read at once costs two system calls to signal the wait
- *    descriptor: what fits is injected, which makes none;
+ *  - every completion costs two system calls, to signal the wait descriptor and to reset it: what
+ *    fits is injected, which makes none, and of other small sends only every so many asks for one;
+ *  - when fi_close() of an endpoint returns, the errors of all its operations are in the completion
+ *    queue, sends before receives, so that nothing is heard of a send once posted is zero;
  *  - an end of file in the middle of connecting counts as "nothing yet" if errno says EAGAIN from
  *    some call before, and is then found again for ever: fabric_read_event() clears errno.
  */
@@ -79,10 +81,12 @@ bool fabric_open(struct net *net, const char **error)
 	net->completions.kind = SOURCE_COMPLETIONS;
 	net->gate.source.kind = SOURCE_GATE;
 	net->inject_size = net->info->tx_attr->inject_size;
+	net->may_send_untold = strcmp(net->config.provider, "tcp") == 0;
 	if (net->info->tx_attr->iov_limit < 3)
 		return fail(net, "fewer than three pieces in a send", -FI_ENOSYS, error);
 	if (!fabric_watch(net, &net->eq->fid, &net->events) ||
-		!fabric_watch(net, &net->cq->fid, &net->completions))
+		!fabric_watch(net, &net->cq->fid, &net->completions) ||
+		fi_control(&net->cq->fid, FI_GETWAIT, &net->cq_fd) != 0)
 		return fail(net, "no descriptor to wait for", -FI_ENOSYS, error);
 	return true;
 }
@@ -116,8 +120,20 @@ static bool has_event(struct fid_eq *eq)
 	return fabric_read_event(eq, &event, &read, FI_PEEK) != -FI_EAGAIN;
 }
 
+/* For one event, before a sleep. While nobody sleeps nothing is to be woken: it would go through
+ * the epoll sets with every message, in the time of its sender where he is on this machine. */
+static bool watch_completions(struct net *net)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = &net->completions};
+	if (!net->watching)
+		net->watching = epoll_ctl(net->wait_fd, EPOLL_CTL_MOD, net->cq_fd, &event) == 0;
+	return net->watching;
+}
+
 bool fabric_arm(struct net *net)
 {
+	if (!watch_completions(net))
+		return false;
 	struct fid *fids[3] = {&net->cq->fid, &net->eq->fid};
 	int count = 2;
 	if (net->gate.eq != NULL)
@@ -158,8 +174,9 @@ bool lane_open(struct lane *lane, struct fi_info *info)
 	struct net *net = lane->session->net;
 	return fi_endpoint(net->domain, info != NULL ? info : net->info, &lane->ep, lane) == 0 &&
 		   fi_ep_bind(lane->ep, &net->eq->fid, 0) == 0 &&
-		   fi_ep_bind(lane->ep, &net->cq->fid, FI_TRANSMIT | FI_RECV) == 0 &&
-		   fi_enable(lane->ep) == 0 && post_all(lane);
+		   fi_ep_bind(lane->ep, &net->cq->fid, FI_TRANSMIT | FI_SELECTIVE_COMPLETION) == 0 &&
+		   fi_ep_bind(lane->ep, &net->cq->fid, FI_RECV) == 0 && fi_enable(lane->ep) == 0 &&
+		   post_all(lane);
 }
 
 bool lane_connect(struct lane *lane, uint16_t port, const uint8_t *pass, size_t size)
@@ -194,30 +211,51 @@ bool lane_post(struct lane *lane, struct receive *receive)
 	return true;
 }
 
+/* Whether the provider must say when it is done with the frame: of several in a row that are small
+ * the last one says it for all, as one lane's sends end in order. Only where nothing is heard of
+ * the others after the endpoint is closed. */
+static bool must_tell(const struct lane *lane, const struct frame *frame)
+{
+	return frame->data != NULL || !lane->session->net->may_send_untold ||
+		   lane->untold == NET_UNTOLD_MAX ||
+		   lane->untold_bytes + frame_bytes(frame) > NET_UNTOLD_BYTES;
+}
+
+static void set_out(struct lane *lane, struct frame *frame)
+{
+	list_push(&lane->under_way, &frame->node);
+	lane->sending++;
+	lane->sending_bytes += frame_bytes(frame);
+	if (frame->op.told) {
+		lane->posted++;
+		lane->untold = 0;
+		lane->untold_bytes = 0;
+	} else {
+		lane->untold++;
+		lane->untold_bytes += frame_bytes(frame);
+	}
+}
+
 int lane_send(struct lane *lane, struct frame *frame)
 {
 	static const uint8_t zeros[8];
-	ssize_t status;
-	frame->op = (struct op){.kind = OP_SEND, .lane = lane};
-	if (frame->data != NULL) {
-		struct iovec iov[3] = {{frame->bytes, frame->size},
-							   {(void *)(uintptr_t)frame->data, frame->data_len},
-							   {(void *)(uintptr_t)zeros, frame->padding}};
-		status =
-			fi_sendv(lane->ep, iov, NULL, frame->padding > 0 ? 3 : 2, FI_ADDR_UNSPEC, &frame->op);
-	} else if (frame->size <= lane->session->net->inject_size) {
-		status = fi_inject(lane->ep, frame->bytes, frame->size, FI_ADDR_UNSPEC);
+	struct iovec iov[3] = {{frame->bytes, frame->size},
+						   {(void *)(uintptr_t)frame->data, frame->data_len},
+						   {(void *)(uintptr_t)zeros, frame->padding}};
+	if (frame->data == NULL && frame->size <= lane->session->net->inject_size) {
+		ssize_t status = fi_inject(lane->ep, frame->bytes, frame->size, FI_ADDR_UNSPEC);
 		if (status == 0)
 			frame_give(lane->session->net, frame);
 		return (int)status;
-	} else {
-		status = fi_send(lane->ep, frame->bytes, frame->size, NULL, FI_ADDR_UNSPEC, &frame->op);
 	}
-	if (status == 0) {
-		lane->posted++;
-		lane->sending++;
-		lane->sending_bytes += frame_bytes(frame);
-	}
+	frame->op = (struct op){.kind = OP_SEND, .told = must_tell(lane, frame), .lane = lane};
+	const struct fi_msg message = {.msg_iov = iov,
+								   .iov_count = 1u + (frame->data != NULL) + (frame->padding > 0),
+								   .addr = FI_ADDR_UNSPEC,
+								   .context = &frame->op};
+	ssize_t status = fi_sendmsg(lane->ep, &message, frame->op.told ? FI_COMPLETION : 0);
+	if (status == 0)
+		set_out(lane, frame);
 	return (int)status;
 }
 
@@ -229,8 +267,10 @@ static void read_failed_completion(struct net *net)
 	if (fi_cq_readerr(net->cq, &error, 0) <= 0 || error.op_context == NULL)
 		return;
 	struct op *op = error.op_context;
-	BASE_ASSERT(op->lane->posted > 0);
-	op->lane->posted--;
+	if (op->kind == OP_RECEIVE || op->told) {
+		BASE_ASSERT(op->lane->posted > 0);
+		op->lane->posted--;
+	}
 	session_op_failed(op, error.err == FI_ECANCELED ? "the connection is closed"
 													: fi_strerror(error.err));
 }

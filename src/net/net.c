@@ -261,6 +261,7 @@ static int look(struct net *net)
 			happened++;
 			break;
 		case SOURCE_COMPLETIONS: /* read on every turn */
+			net->watching = false;
 			break;
 		}
 	}
@@ -292,9 +293,11 @@ int net_fd(const struct net *net)
 bool net_arm(struct net *net)
 {
 	session_flush(net);
-	for (struct list *node = net->dirty.next; node != &net->dirty; node = node->next)
-		if (BASE_CONTAINER(node, struct lane, dirty)->sending == 0)
+	for (struct list *node = net->dirty.next; node != &net->dirty; node = node->next) {
+		const struct lane *lane = BASE_CONTAINER(node, struct lane, dirty);
+		if (lane->sending == lane->untold)
 			return false; /* refused by the provider: no completion will wake us */
+	}
 	net->armed = true;
 	return fabric_arm(net);
 }

@@ -133,6 +133,7 @@ static struct session *session_new(struct net *net, struct remote *remote,
 		struct lane *lane = &session->lanes[i];
 		lane->session = session;
 		lane->which = (enum net_lane)i;
+		list_init(&lane->under_way);
 		list_init(&lane->queue);
 		list_init(&lane->dirty);
 	}
@@ -219,9 +220,22 @@ void session_end(struct session *session, const char *reason)
 		door_decide_parked(net, remote, false);
 }
 
+/* The provider is done with a send, which is not in the list any more. */
+static void come_back(struct frame *frame)
+{
+	struct lane *lane = frame->op.lane;
+	BASE_ASSERT(lane->sending > 0);
+	lane->sending--;
+	lane->sending_bytes -= frame_bytes(frame);
+	frame_give(lane->session->net, frame);
+}
+
 static void session_free(struct session *session)
 {
 	for (unsigned i = 0; i < NET_LANES; i++) {
+		struct list *node;
+		while ((node = list_pop(&session->lanes[i].under_way)) != NULL)
+			come_back(BASE_CONTAINER(node, struct frame, node));
 		free(session->lanes[i].receives);
 		free(session->lanes[i].memory);
 	}
@@ -340,23 +354,15 @@ void session_lost(struct lane *lane, const char *reason)
 	session_end(lane->session, reason);
 }
 
-/* The provider is done with a send. */
-static void sent_off(struct lane *lane, const struct frame *frame)
-{
-	BASE_ASSERT(lane->sending > 0);
-	lane->sending--;
-	lane->sending_bytes -= frame_bytes(frame);
-}
-
 void session_op_failed(struct op *op, const char *reason)
 {
-	struct lane *lane = op->lane;
+	struct session *session = op->lane->session;
 	if (op->kind == OP_SEND) {
 		struct frame *frame = BASE_CONTAINER(op, struct frame, op);
-		sent_off(lane, frame);
-		frame_give(lane->session->net, frame);
+		list_remove(&frame->node);
+		come_back(frame);
 	}
-	session_end(lane->session, reason);
+	session_end(session, reason);
 }
 
 void session_sent(struct frame *frame)
@@ -366,8 +372,12 @@ void session_sent(struct frame *frame)
 	struct net *net = session->net;
 	bool slice = frame->data != NULL;
 	uint64_t token = frame->token;
-	sent_off(lane, frame);
-	frame_give(net, frame);
+	struct list *node;
+	while ((node = list_pop(&lane->under_way)) != &frame->node) {
+		BASE_ASSERT(node != NULL);
+		come_back(BASE_CONTAINER(node, struct frame, node));
+	}
+	come_back(frame);
 	if (slice && session->state == SESSION_UP)
 		net->config.handlers.slice_sent(net->config.handlers.context, session->remote->peer->node,
 										token);
