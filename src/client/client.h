@@ -22,6 +22,7 @@
 
 #include "base/base.h"
 #include "base/list.h"
+#include "base/yield.h"
 #include "wire/ring.h"
 #include "wire/wire.h"
 
@@ -154,6 +155,7 @@ struct fos_channel {
 	struct list deferred;
 	struct client_parcel *parcels; /* free ones */
 	uint32_t turns;                /* since the last look at descriptors */
+	struct base_yield yield;
 
 	struct client_watch watches[CLIENT_WATCHES_MAX];
 	int (*poller)(fos_channel *, void *);

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -28,13 +27,6 @@ static void hush_bell(fos_channel *ch)
 {
 	char rings[512];
 	(void)!read(ch->bell_in, rings, sizeof rings);
-}
-
-static uint64_t now(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
 /* ------------------------------------------------------------------ inside a blocking call */
@@ -59,10 +51,8 @@ bool client_wait_for(fos_channel *ch, const bool *flag)
 		client_defer_answers(ch);
 		if (*flag)
 			return true;
-		if (looks < CLIENT_YIELDS) {
-			sched_yield();
+		if (looks < CLIENT_YIELDS && base_yield(&ch->yield) < BASE_CORE_CROWDED)
 			continue;
-		}
 		if (ring_sleep(&ch->answers)) {
 			sleep_on_bell(ch);
 			ring_wake(&ch->answers);
@@ -80,9 +70,9 @@ bool client_wait_for_room(fos_channel *ch, uint32_t size, unsigned tries)
 {
 	/* The Controller takes no call without room for its completion: answers must be taken. */
 	client_defer_answers(ch);
-	if (tries < CLIENT_YIELDS) {
-		sched_yield();
-	} else if (ring_starve(&ch->calls, size) && ring_sleep(&ch->answers)) {
+	if (tries < CLIENT_YIELDS && base_yield(&ch->yield) < BASE_CORE_CROWDED)
+		return !client_lost(ch);
+	if (ring_starve(&ch->calls, size) && ring_sleep(&ch->answers)) {
 		sleep_on_bell(ch);
 		ring_wake(&ch->answers);
 	}
@@ -226,15 +216,13 @@ static int wait_until(fos_channel *ch, uint64_t deadline, bool *stopped)
 		*stopped = take_stop(ch);
 		if (handled > 0 || *stopped || client_lost(ch))
 			return handled;
-		if (looks < CLIENT_YIELDS) {
-			if (deadline == 0)
-				return 0;
-			sched_yield();
+		if (deadline == 0)
+			return 0;
+		if (looks < CLIENT_YIELDS && base_yield(&ch->yield) < BASE_CORE_CROWDED)
 			continue;
-		}
 		uint64_t left = UINT64_MAX;
 		if (deadline != UINT64_MAX) {
-			uint64_t time = now();
+			uint64_t time = base_clock();
 			if (time >= deadline)
 				return 0;
 			left = deadline - time;
@@ -254,7 +242,7 @@ int fos_wait(fos_channel *ch, uint64_t timeout)
 	bool stopped;
 	uint64_t deadline = timeout;
 	if (timeout != 0 && timeout != UINT64_MAX) {
-		uint64_t time = now();
+		uint64_t time = base_clock();
 		deadline = timeout > UINT64_MAX - 1 - time ? UINT64_MAX : time + timeout;
 	}
 	return wait_until(ch, deadline, &stopped);

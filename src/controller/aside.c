@@ -115,7 +115,7 @@ void aside_put(struct aside_lane *lane, struct aside_job *job)
 	list_push(&lane->jobs, &job->in_list);
 	if (!lane->running && list_empty(&lane->in_starved) && !start(lane)) {
 		list_push(&aside->starved, &lane->in_starved);
-		aside->next_try = controller_clock() + THREAD_PATIENCE;
+		aside->next_try = base_clock() + THREAD_PATIENCE;
 	}
 	pthread_mutex_unlock(&aside->lock);
 }
@@ -167,9 +167,9 @@ bool aside_close(struct controller *c, struct aside *aside, uint64_t patience)
 	if (aside->event < 0)
 		return true;
 	struct pollfd event = {.fd = aside->event, .events = POLLIN};
-	const uint64_t end = controller_clock() + patience * 1000000;
+	const uint64_t end = base_clock() + patience * 1000000;
 	bool idle = false;
-	for (uint64_t now; !idle && (now = controller_clock()) < end;) {
+	for (uint64_t now; !idle && (now = base_clock()) < end;) {
 		aside_run(c, aside, now);
 		idle = is_idle(aside);
 		if (!idle)

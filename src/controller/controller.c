@@ -19,13 +19,6 @@
 
 enum { LAST_PATIENCE_MS = 1000 }; /* for what is closed aside, before we end */
 
-uint64_t controller_clock(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 * MILLISECOND + (uint64_t)now.tv_nsec;
-}
-
 /* ------------------------------------------------------------------ events kept for later */
 
 bool event_queue_push(struct event_queue *queue, const struct core_event *event)
@@ -90,10 +83,10 @@ static void write_span(struct controller *c, const struct core_span *span)
 
 static void send_slice(struct controller *c, const struct core_output *out)
 {
-	const uint64_t begin = controller_clock();
+	const uint64_t begin = base_clock();
 	peers_send_slice(c, out);
 	recorder_slice(&c->recorder, out->bytes, out->from.process, label_of(c, out->from.process),
-				   begin, controller_clock());
+				   begin, base_clock());
 }
 
 static void end_process(struct controller *c, const struct core_output *out)
@@ -293,7 +286,7 @@ bool controller_open(struct config *config, bool verbose, struct controller **ou
 	for (int i = 0; i < REFUSALS_MAX; i++)
 		c->refusals[i].fd = -1;
 	c->yields = config->yields;
-	c->now = controller_clock();
+	c->now = base_clock();
 	list_init(&c->processes);
 	list_init(&c->ending);
 	list_init(&c->leaving);

@@ -21,6 +21,7 @@
 #include <sys/types.h>
 
 #include "base/list.h"
+#include "base/yield.h"
 #include "controller/aside.h"
 #include "controller/config.h"
 #include "controller/files.h"
@@ -193,7 +194,9 @@ struct controller {
 	struct event_queue moved; /* CORE_MOVED: a few a turn, so that turns stay short */
 
 	uint32_t yields; /* how often the next pause yields before it sleeps */
+	struct base_yield yield;
 	uint64_t looked; /* ns: when epoll was last asked */
+	uint64_t polled; /* ns: when the net was */
 	uint64_t slept;  /* ns: when the last sleep began */
 	uint8_t record[RING_RECORD_MAX] __attribute__((aligned(8)));
 };
@@ -208,8 +211,6 @@ void controller_close(struct controller *c);
 /* Gives an event to the core and carries out what it asks for. May be called while outputs are
  * carried out: then the event, which must be without bytes, follows behind them. */
 void controller_step(struct controller *c, const struct core_event *event);
-
-uint64_t controller_clock(void); /* ns of CLOCK_MONOTONIC */
 
 bool source_open(struct controller *c, struct source *source, int fd,
 				 void (*ready)(struct controller *, struct source *));

@@ -187,10 +187,10 @@ static bool is_free(const struct process *p, const struct device *device)
 static void look(struct aside_job *job)
 {
 	struct process *p = BASE_CONTAINER(job, struct process, look);
-	const uint64_t begin = controller_clock();
+	const uint64_t begin = base_clock();
 	for (uint32_t i = 0; i < p->device_count; i++)
 		p->devices[i].free = p->devices[i].free || is_free(p, &p->devices[i]);
-	const uint64_t end = controller_clock();
+	const uint64_t end = base_clock();
 	p->next_look = end + BASE_MAX(p->patience, PAUSE_FACTOR * (end - begin));
 	p->patience = BASE_MIN(2 * p->patience, LAST_PATIENCE);
 }

@@ -1,22 +1,25 @@
 /* The turn: rings, net, finished moves, time; and what to do when a turn found nothing.
  *
- * Waiting is a policy. After work the next work is usually near, so the Controller yields the core
- * a number of times before it arms the doorbells and sleeps. Whether that pays is learned: a pause
- * that ended in sleep halves the number, work that came soon after we slept sets it back. So a
- * busy Controller never sleeps, and an idle one, woken by heartbeats alone, sleeps at once. */
+ * Waiting is a policy. What was done in a turn is often for somebody on this core, so after work
+ * the core is yielded once. Then the next work is usually near: the Controller looks on, and yields
+ * after every few looks, since a look at the net takes a tenth of what a yield to another party and
+ * back takes. After a number of yields it arms the doorbells and sleeps; at once where yielding
+ * does not pay (base/yield.h). How many yields is learned: a pause that went through all of them
+ * halves the number, work that came soon after we slept sets it back. So a busy Controller never
+ * sleeps, and an idle one, woken by heartbeats alone, sleeps at once. */
 #include <errno.h>
-#include <sched.h>
 #include <sys/epoll.h>
 #include <time.h>
 
 #include "controller/controller.h"
 
-enum { EVENTS_A_LOOK = 32 };
+enum { EVENTS_A_LOOK = 32, LOOKS_A_YIELD = 8 };
 
 #define MICROSECOND     UINT64_C(1000)
 #define MILLISECOND     UINT64_C(1000000)
 #define LOOK_INTERVAL   MILLISECOND         /* a busy loop asks epoll this often */
 #define TABLES_INTERVAL (100 * MILLISECOND) /* and writes the recorder's tables this often */
+#define NET_INTERVAL    (5 * MICROSECOND)   /* and the net this often */
 #define SOON            (100 * MICROSECOND) /* yielding would have been better than this sleep */
 
 /* ------------------------------------------------------------------ the turn */
@@ -82,11 +85,17 @@ static void hand_over(struct controller *c)
 	}
 }
 
+/* A look at the net costs as much as a call. So what Processes asked for leaves first, and where
+ * they ask all the time the net is looked at now and then. */
 static int turn(struct controller *c)
 {
-	c->now = controller_clock();
+	c->now = base_clock();
 	int happened = take_calls(c);
-	happened += net_poll(c->net, c->now);
+	if (happened == 0 || c->now - c->polled >= NET_INTERVAL) {
+		hand_over(c);
+		c->polled = c->now;
+		happened += net_poll(c->net, c->now);
+	}
 	happened += finish_moves(c);
 	if (core_deadline(c->core) <= c->now)
 		controller_step(c, &(struct core_event){.type = CORE_TICK});
@@ -141,9 +150,9 @@ static void rest(struct controller *c)
 	struct epoll_event events[EVENTS_A_LOOK];
 	recorder_refresh(c);
 	if (arm(c)) {
-		int count = wait_until(c->epoll, events, controller_clock(), deadline(c));
+		int count = wait_until(c->epoll, events, base_clock(), deadline(c));
 		disarm(c);
-		c->looked = c->now = controller_clock();
+		c->looked = c->now = base_clock();
 		dispatch(c, events, count);
 		attach_expire(c);
 		leaving_run(c);
@@ -155,25 +164,31 @@ static void rest(struct controller *c)
 
 void loop_run(struct controller *c)
 {
-	uint32_t idle = 0;
+	uint32_t looks = 0, yields = 0; /* without anything */
+	enum base_core core = BASE_CORE_OURS;
 	bool rested = false;
 	while (!c->stopping) {
 		if (turn(c) > 0) {
 			if (rested && c->now - c->slept < SOON)
 				c->yields = c->config->yields;
 			rested = false;
-			idle = 0;
+			looks = yields = 0;
+			/* What was done is often for somebody on this core. */
+			if (!c->config->spin_busy)
+				core = base_yield(&c->yield);
 		} else if (c->config->spin_busy) {
 			continue;
-		} else if (!rested && idle < c->yields) {
-			idle++;
-			sched_yield();
+		} else if (core == BASE_CORE_OURS && c->yields > 0 && ++looks % LOOKS_A_YIELD != 0) {
+			continue;
+		} else if (!rested && core < BASE_CORE_CROWDED && yields++ < c->yields) {
+			core = base_yield(&c->yield);
 		} else {
-			if (!rested)
+			if (!rested && core < BASE_CORE_CROWDED)
 				c->yields /= 2;
 			rested = true;
-			idle = 0;
-			c->slept = controller_clock();
+			looks = yields = 0;
+			core = BASE_CORE_SHARED;
+			c->slept = base_clock();
 			rest(c);
 		}
 	}
