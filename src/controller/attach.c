@@ -255,6 +255,16 @@ static void on_packet(struct controller *c, struct process *p, const uint8_t *pa
 		handlers[type](c, p, packet);
 }
 
+/* What it asked for before its end counts, as much of it as one turn takes: who finishes a delivery
+ * and goes leaves nothing behind. */
+static void on_end(struct controller *c, struct process *p, const char *reason)
+{
+	for (uint32_t i = 0; i < c->config->limits.channels; i++)
+		if (p->channels[i] != NULL)
+			(void)channel_take_calls(c, p->channels[i]);
+	process_end(c, p, reason);
+}
+
 static void on_lifeline(struct controller *c, struct source *source)
 {
 	struct process *p = BASE_CONTAINER(source, struct process, lifeline);
@@ -274,7 +284,7 @@ static void on_lifeline(struct controller *c, struct source *source)
 		if (found.packet)
 			take(source->fd);
 		if (found.size <= 0)
-			process_end(c, p, p->serial == 0 ? "it left before it attached" : "detached or died");
+			on_end(c, p, p->serial == 0 ? "it left before it attached" : "detached or died");
 		else if ((size_t)found.size > sizeof packet)
 			process_end(c, p, "an attach packet that is too long");
 		else
@@ -287,7 +297,7 @@ static void on_exit_of(struct controller *c, struct source *source)
 	struct process *p = BASE_CONTAINER(source, struct process, exit);
 	p->exited = true;
 	if (p->state == PROCESS_HERE)
-		process_end(c, p, "its process exited");
+		on_end(c, p, "its process exited");
 }
 
 /* ------------------------------------------------------------------ connections */

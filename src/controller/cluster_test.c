@@ -1,5 +1,6 @@
 /* Whole clusters of daemons with Processes on them: calls, chains, third-party copies, and every
  * way to die that one machine offers. */
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -79,6 +80,41 @@ static void calls_between_processes_of_one_node(void **state)
 		assert_int_equal(value, i + 1);
 	}
 	assert_int_equal(worker_call(site.ch, worker, 999, 0, NULL, NULL), FOS_INVALID);
+	site_close(&site);
+}
+
+static fos_handled finish(fos_channel *ch, const fos_delivery *d, void *arg)
+{
+	(void)d, (void)arg;
+	fos_stop(ch);
+	return FOS_FINISH;
+}
+
+/* On one core a sleeping Controller hears of the last finish and of the detaching at once, more
+ * often than not. */
+static void what_was_finished_before_the_end_counts(void **state)
+{
+	enum { TIMES = 50 };
+	struct site site;
+	cpu_set_t before, one;
+	fos_cap request;
+	fos_args args;
+	site_open(&site, 1);
+	CPU_ZERO(&one);
+	CPU_SET((size_t)sched_getcpu(), &one);
+	assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+	assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+	assert_int_equal(sched_setaffinity(site.cluster.pids[0], sizeof one, &one), 0);
+	for (unsigned i = 0; i < TIMES; i++) {
+		assert_int_equal(fos_request_create(site.ch, finish, NULL, NULL, &request), FOS_OK);
+		fos_args_init(&args);
+		assert_int_equal(fos_request_invoke(site.ch, request, &args, NULL), FOS_OK);
+		assert_int_equal(fos_serve(site.ch), FOS_OK);
+		client_end(site.ch);
+		site.ch = client_start(cluster_socket(&site.cluster, 0));
+	}
+	assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+	/* Had a delivery been left open, this process would be waited for, which lives on. */
 	site_close(&site);
 }
 
@@ -517,6 +553,7 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(calls_between_processes_of_one_node),
+		cmocka_unit_test(what_was_finished_before_the_end_counts),
 		cmocka_unit_test(chains_across_nodes),
 		cmocka_unit_test(copies_between_others),
 		cmocka_unit_test(ends_copies_of_the_dead),
