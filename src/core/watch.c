@@ -5,9 +5,9 @@
  *     Process               its Controller                                owner
  *       | monitor_receive       |                                           |
  *       |---------------------->| WATCH (class CLEANUP)                     |
- *       |                       |------------------------------------------>| watcher, at the
- * object |                       |                                           | ... it dies |
- * |<------------------------------------------| FIRED, why
+ *       |                       |------------------------------------------>| a watcher of it
+ *       |                       |                                           | ... it dies
+ *       |                       |<------------------------------------------| FIRED, why
  *       |<----------------------| MONITORED, why                            |
  *       |                       |                                           |
  *       | cap_close, or the     | UNWATCH                                   |
