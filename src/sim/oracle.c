@@ -73,6 +73,7 @@ struct oracle *oracle_new(const struct oracle_config *config)
 		list_init(&o->nodes[i].copies);
 	}
 	list_init(&o->old);
+	list_init(&o->ended);
 	list_init(&o->all);
 	return o;
 }
@@ -373,6 +374,7 @@ static void process_end(struct oracle *o, struct oracle_process *process, bool c
 			BASE_CONTAINER(process->open.next, struct oracle_open, of_process);
 		if (!controller_too)
 			oracle_failed(o, open, FOS_PEER_LOST, unfinished_hash());
+		open->status = FOS_PEER_LOST;
 		oracle_open_end(o, open, false);
 	}
 	oracle_things_process_end(o, process, controller_too ? ORACLE_DEAD : ORACLE_MAYBE);
@@ -417,6 +419,7 @@ static void channel_gone(struct oracle *o, struct oracle_process *process, uint3
 		if (open->channel != channel)
 			continue;
 		oracle_failed(o, open, FOS_PEER_LOST, unfinished_hash());
+		open->status = FOS_PEER_LOST;
 		oracle_open_end(o, open, false);
 	}
 }
@@ -571,6 +574,9 @@ void oracle_output(struct oracle *o, uint32_t node, const struct core_output *ou
 	case CORE_END_PROCESS:
 		process_ended_by_core(o, node, out->process);
 		break;
+	case CORE_SPAN:
+		oracle_span(o, &out->span);
+		break;
 	default:
 		break;
 	}
@@ -582,6 +588,7 @@ void oracle_step_end(struct oracle *o, uint32_t node)
 		return;
 	if (o->must_end_process)
 		oracle_violate(o, "took a malformed record from %s", oracle_name(o->caller));
+	oracle_check_spans(o);
 	oracle_calls_settle(o);
 	settle_gone(o);
 	oracle_forget_old(o);

@@ -132,6 +132,7 @@ static void end_delivery(struct oracle *o, struct oracle_call *call, fos_status 
 		return;
 	if (failed_with != FOS_OK)
 		oracle_failed(o, open, failed_with, call->detail);
+	open->status = failed_with;
 	oracle_open_end(o, open, true);
 }
 

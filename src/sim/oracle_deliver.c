@@ -147,6 +147,8 @@ struct oracle_open *oracle_arrival_open(struct oracle *o, const struct oracle_ar
 	open->on_error = oracle_hold(on_error);
 	open->trace = record->trace;
 	open->end = record->time_left > UINT64_MAX - o->now ? UINT64_MAX : o->now + record->time_left;
+	open->span = record->span;
+	open->begun = o->now;
 	open->channel = arrival->channel;
 	open->cap_count = record->cap_count;
 	open->is_once = target->is_once;

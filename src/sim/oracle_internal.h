@@ -191,10 +191,16 @@ struct oracle_open { /* an open delivery */
 	struct oracle_process *process;
 	struct oracle_thing *object;
 	struct oracle_value *on_error;
-	uint64_t trace, end;
+	uint64_t trace, end, span, begun;
+	fos_status status; /* with which it ends */
 	uint32_t channel, cap_count;
 	bool is_once;
 	uint64_t caps[];
+};
+
+struct oracle_ended { /* a delivery whose span is still to be told, in this step */
+	struct list all;
+	struct core_span span;
 };
 
 /* ------------------------------------------------------------------ Processes and calls */
@@ -323,6 +329,7 @@ struct oracle {
 	struct list things[ORACLE_BUCKETS], processes[ORACLE_BUCKETS], calls[ORACLE_BUCKETS];
 	struct list made[ORACLE_BUCKETS], told[ORACLE_BUCKETS], tokens[ORACLE_BUCKETS];
 	struct list old;       /* struct oracle_made that wait no more, oldest first */
+	struct list ended;     /* struct oracle_ended */
 	struct list all;       /* struct oracle_process */
 	uint32_t disturbances; /* how many last now */
 	uint64_t calm;         /* since when none does */
@@ -432,6 +439,10 @@ void oracle_open_end(struct oracle *o, struct oracle_open *open, bool finished);
 void oracle_space_end(struct oracle *o, struct oracle_process *process);
 /* Its slots or bytes have become more, or become less: whether they may have been too many. */
 void oracle_note_tight(struct oracle *o, struct oracle_process *process);
+
+/* What the flight recorder is told of a delivery's end; and that it was told of all. */
+void oracle_span(struct oracle *o, const struct core_span *span);
+void oracle_check_spans(struct oracle *o);
 
 /* ------------------------------------------------------------------ oracle_thing.c */
 

@@ -162,9 +162,54 @@ bool oracle_open_add(struct oracle *o, struct oracle_open *open)
 	return true;
 }
 
+static void end_span(struct oracle *o, const struct oracle_open *open)
+{
+	struct oracle_ended *ended = oracle_alloc(o, sizeof *ended);
+	ended->span = (struct core_span){.trace = open->trace,
+									 .id = open->span,
+									 .begin = open->begun,
+									 .end = o->now,
+									 .process = open->process->serial,
+									 .kind = CORE_SPAN_DELIVERY,
+									 .status = (uint8_t)open->status};
+	list_push(&o->ended, &ended->all);
+}
+
+/* Its parent is the core's: a span of another node. */
+void oracle_span(struct oracle *o, const struct core_span *span)
+{
+	if (span->kind != CORE_SPAN_DELIVERY)
+		return;
+	for (struct list *at = o->ended.next; at != &o->ended; at = at->next) {
+		struct oracle_ended *ended = BASE_CONTAINER(at, struct oracle_ended, all);
+		const struct core_span *should = &ended->span;
+		if (should->id != span->id || should->trace != span->trace ||
+			should->begin != span->begin || should->end != span->end ||
+			should->process != span->process || should->status != span->status)
+			continue;
+		list_remove(&ended->all);
+		oracle_free(o, ended, sizeof *ended);
+		return;
+	}
+	oracle_violate(o,
+				   "tells of a span of process %u, status %u, trace %llu, that was no delivery's",
+				   span->process, span->status, (unsigned long long)span->trace);
+}
+
+void oracle_check_spans(struct oracle *o)
+{
+	if (list_empty(&o->ended))
+		return;
+	const struct core_span *span = &BASE_CONTAINER(o->ended.next, struct oracle_ended, all)->span;
+	oracle_violate(o, "tells of no span of a delivery to process %u, trace %llu, that ended",
+				   span->process, (unsigned long long)span->trace);
+}
+
 void oracle_open_end(struct oracle *o, struct oracle_open *open, bool finished)
 {
 	struct oracle_process *process = open->process;
+	if (o->nodes[process->node].up)
+		end_span(o, open);
 	if (process->alive) {
 		for (uint32_t i = 0; i < open->cap_count; i++) {
 			struct oracle_cell *cell = oracle_cell(process, open->caps[i]);

@@ -265,6 +265,18 @@ static bool of_another_place(struct scene *scene, const struct world_node *node,
 	return true;
 }
 
+static bool no_span(struct scene *scene, const struct world_node *node, struct core_output *out)
+{
+	return out->type != CORE_SPAN || out->span.kind != CORE_SPAN_DELIVERY || !first(scene);
+}
+
+static bool other_span(struct scene *scene, const struct world_node *node, struct core_output *out)
+{
+	if (out->type == CORE_SPAN && out->span.kind == CORE_SPAN_DELIVERY && first(scene))
+		out->span.status = FOS_DEVICE;
+	return true;
+}
+
 static bool exception_out_of_time(struct scene *scene, const struct world_node *node,
 								  struct core_output *out)
 {
@@ -392,6 +404,8 @@ static const struct falsehood falsehoods[] = {
 	{"other words", other_words, "nothing explains"},
 	{"in another name", in_another_name, "nothing explains"},
 	{"of another place", of_another_place, "lies in segment"},
+	{"no span", no_span, "no span of a delivery"},
+	{"another span", other_span, "was no delivery's"},
 	{"exception out of time", exception_out_of_time, "nothing explains"},
 	{"forged exception", forged_exception, "nothing explains"},
 	{"before its deadline", early_deadline, "nothing explains"},
