@@ -116,7 +116,8 @@ FOS_CHECKED fos_status fos_channel_life(fos_channel *channel, fos_cap *out);
  * Process that died left to its devices counts as over when that lock is free, so that
  * fos_cap_drain() can tell when blocks may be used for something else. `fd` is borrowed during the
  * call. Any thread; blocks for a round trip. INVALID: no lock is held on it; QUOTA: more than
- * FOS_DEVICES_MAX of this Process; DEVICE: it cannot be opened again; CONTROLLER_LOST. */
+ * FOS_DEVICES_MAX of this Process; DEVICE: it cannot be opened again, or is not of a file system
+ * that the kernel serves by itself; CONTROLLER_LOST. */
 FOS_CHECKED fos_status fos_device_held(fos_process *process, int fd);
 
 /* ------------------------------------------------------------------ arena */

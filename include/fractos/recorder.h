@@ -14,7 +14,7 @@
 #include <fractos/fractos.h>
 
 enum {
-	FOS_RECORDER_LAYOUT = 3,
+	FOS_RECORDER_LAYOUT = 4,
 	FOS_RECORDER_LINKS = 64,
 	FOS_RECORDER_PROCESSES = 64,
 	FOS_RECORDER_SPANS = 16384
@@ -30,9 +30,19 @@ typedef struct fos_recorder_link {
 	uint64_t bytes_sent, bytes_received;       /* of messages with their headers */
 } fos_recorder_link;
 
+/* One that left deliveries unfinished keeps its place until it has exited and its devices work for
+ * it no longer. */
+enum fos_process_state {
+	FOS_PROCESS_ATTACHED = 0,
+	FOS_PROCESS_EXITING = 1, /* gone: waits for its exit */
+	FOS_PROCESS_DEVICES = 2  /* exited: waits for its devices */
+};
+
 typedef struct fos_recorder_process {
 	uint32_t serial; /* 0: free entry */
 	uint32_t pid;
+	uint32_t uid;
+	uint32_t state; /* enum fos_process_state */
 	char label[FOS_LABEL_MAX];
 	uint32_t channels, segments;
 	uint64_t arena_bytes;
@@ -68,6 +78,7 @@ typedef struct fos_recorder {
 	uint64_t written; /* ns of CLOCK_MONOTONIC: when the tables were last written */
 	uint64_t core_memory, arena_memory; /* bytes */
 	uint64_t core_used; /* bytes of core_memory in use: equal tables leave equal use */
+	uint32_t clearing;  /* connections that ended, of which something is still closed or unmapped */
 	fos_counters counters;
 	fos_recorder_link links[FOS_RECORDER_LINKS]; /* node 0: free entry */
 	fos_recorder_process processes[FOS_RECORDER_PROCESSES];

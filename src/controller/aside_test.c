@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -281,6 +283,91 @@ static void stops_while_a_close_waits(void **state)
 	cluster_free(&cluster);
 }
 
+/* ------------------------------------------------------------------ what takes long by itself */
+
+/* The list of the kernel's locks is everybody's, and grows slow to read. */
+static int fill_list_of_locks(const struct cluster *cluster)
+{
+	enum { LOCKS = 20000 };
+	char path[CLUSTER_PATH_MAX];
+	snprintf(path, sizeof path, "%s/locks", cluster->dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	for (int i = 0; i < LOCKS; i++) {
+		struct flock lock = {
+			.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 2 * (LOCKS - i), .l_len = 1};
+		assert_int_equal(fcntl(fd, F_SETLK, &lock), 0);
+	}
+	unlink(path);
+	return fd;
+}
+
+static void a_long_list_of_locks_holds_up_nobody(void **state)
+{
+	enum { ENOUGH = 3 };
+	struct cluster cluster;
+	struct mini m, other;
+	char path[CLUSTER_PATH_MAX];
+	unsigned calls = 0;
+	open_one(&cluster, NULL);
+	mini_open(&m, cluster_socket(&cluster, 0), "adaptor");
+	mini_open(&other, cluster_socket(&cluster, 0), "other");
+	snprintf(path, sizeof path, "%s/device", cluster.dir);
+	int held = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int again = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(flock(held, LOCK_EX), 0);
+	int locks = fill_list_of_locks(&cluster);
+	ask(&m, &again);
+	struct pollfd readable = {.fd = m.fd, .events = POLLIN};
+	while (poll(&readable, 1, 0) == 0) {
+		assert_int_equal(mini_null(&other), FOS_OK);
+		calls++;
+	}
+	assert_int_equal(answer(&m), FOS_OK);
+	assert_true(calls >= ENOUGH);
+	close(locks);
+	mini_close(&other);
+	mini_close(&m);
+	close(held);
+	close(again);
+	unlink(path);
+	cluster_free(&cluster);
+}
+
+/* Whether a call was answered after the death was noticed and before all was given back. */
+static bool dies_aside(const struct cluster *cluster, struct mini *witness, unsigned number)
+{
+	enum { LARGE = 256 << 20 };
+	struct mini m;
+	char text[64];
+	mini_open(&m, cluster_socket(cluster, 0), "large");
+	assert_int_equal(mini_segment(&m, LARGE), FOS_OK);
+	memset(m.arena, 1, LARGE);
+	snprintf(text, sizeof text, "process %u \"large\" ended", number);
+	assert_int_equal(munmap(m.arena, LARGE), 0); /* the Controller's is the last reference */
+	m.arena = NULL;
+	mini_close(&m);
+	assert_true(cluster_logged(cluster, 0, text));
+	assert_int_equal(mini_null(witness), FOS_OK);
+	return count_helpers(cluster) > 0;
+}
+
+static void memory_of_the_dead_is_unmapped_aside(void **state)
+{
+	enum { TRIES = 30 };
+	struct cluster cluster;
+	struct mini witness;
+	unsigned number = 2;
+	open_one(&cluster, NULL);
+	mini_open(&witness, cluster_socket(&cluster, 0), "witness");
+	/* We may not be quick enough to see it. */
+	while (number < 2 + TRIES && !dies_aside(&cluster, &witness, number))
+		number++;
+	assert_true(number < 2 + TRIES);
+	mini_close(&witness);
+	cluster_free(&cluster);
+}
+
 int main(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -288,6 +375,8 @@ int main(void)
 		cmocka_unit_test(descriptors_that_nobody_asked_for_end_their_sender),
 		cmocka_unit_test(devices_of_one_sender_take_one_thread),
 		cmocka_unit_test(stops_while_a_close_waits),
+		cmocka_unit_test(a_long_list_of_locks_holds_up_nobody),
+		cmocka_unit_test(memory_of_the_dead_is_unmapped_aside),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

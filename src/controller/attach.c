@@ -32,8 +32,7 @@
 enum {
 	PACKET_MAX = 256,
 	PACKETS_A_TURN = 8, /* of one connection */
-	ACCEPTS_A_TURN = 16,
-	STRANGERS_MAX = 64 /* connections beyond limits.processes: not attached yet, or refused */
+	ACCEPTS_A_TURN = 16
 };
 
 #define LISTEN_INTERVAL UINT64_C(100000000) /* ns */
@@ -87,16 +86,15 @@ static void on_attach(struct controller *c, struct process *p, const void *packe
 	out.node = c->config->self->id;
 	memcpy(out.node_name, c->config->self->name, sizeof out.node_name);
 	clean_label(label, in->label);
+	const char *reason = "it speaks another version than this fractosd";
 	if (in->version != WIRE_VERSION)
 		out.status = FOS_UNSUPPORTED;
-	else
-		out.status = process_attach(c, p, label);
+	else if ((reason = process_attach(c, p, label)) != NULL)
+		out.status = FOS_QUOTA;
 	out.process = p->serial;
 	answer(c, p, &out, sizeof out, NULL, 0);
-	if (out.status == FOS_UNSUPPORTED)
-		process_end(c, p, "it speaks another version than this fractosd");
-	else if (out.status != FOS_OK)
-		process_end(c, p, "limits.processes are attached already");
+	if (out.status != FOS_OK)
+		process_end(c, p, reason);
 }
 
 static void on_channel(struct controller *c, struct process *p, const void *packet)
@@ -419,8 +417,11 @@ static void welcome(struct controller *c, int fd)
 		refuse(c, fd, &who, FOS_DENIED, "its user may not attach (\"uids\" of the node)");
 		return;
 	}
-	if (c->connection_count >= c->config->limits.processes + STRANGERS_MAX) {
-		refuse(c, fd, &who, FOS_QUOTA, "too many connections");
+	const pid_t session = who.pid > 0 ? getsid(who.pid) : -1;
+	const char *reason = process_no_connection(
+		c, &(struct process){.pid = who.pid, .uid = who.uid, .session = session});
+	if (reason != NULL) {
+		refuse(c, fd, &who, FOS_QUOTA, reason);
 		return;
 	}
 	int exit = who.pid > 0 ? (int)syscall(SYS_pidfd_open, who.pid, 0) : -1;
@@ -439,7 +440,7 @@ static void welcome(struct controller *c, int fd)
 		return;
 	}
 	p->pid = who.pid;
-	p->session = who.pid > 0 ? getsid(who.pid) : -1;
+	p->session = session;
 	p->exit.fd = exit;
 	p->uid = who.uid;
 	p->gid = who.gid;

@@ -244,8 +244,10 @@ void attach_expire(struct controller *c);
 /* ------------------------------------------------------------------ process.c */
 
 struct process *process_create(struct controller *c);
-/* Makes it known to the core; QUOTA. */
-fos_status process_attach(struct controller *c, struct process *p, const char *label);
+/* Why no connection like `p`, which need not be one yet, is to be had; NULL: it is. */
+const char *process_no_connection(const struct controller *c, const struct process *p);
+/* Makes it known to the core; not NULL: why it gets no place. */
+const char *process_attach(struct controller *c, struct process *p, const char *label);
 struct process *process_find(const struct controller *c, uint32_t serial);
 /* Ends it for a reason that is logged, once. */
 void process_end(struct controller *c, struct process *p, const char *reason);

@@ -339,6 +339,68 @@ static void limits_what_a_process_can_take(void **state)
 	cluster_free(&cluster);
 }
 
+/* A program that attaches up to `wanted` times and stays until its pipe is closed. Returns how
+ * often it could. */
+static int guest_start(const struct cluster *cluster, int wanted, bool own_session, int *leave)
+{
+	int told[2], stay[2], attached = -1;
+	assert_int_equal(pipe2(told, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(stay, O_CLOEXEC), 0);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct mini m;
+		char byte;
+		close(stay[1]);
+		attached = 0;
+		if (own_session)
+			setsid();
+		while (attached < wanted && mini_connect(&m, cluster_socket(cluster, 0)) &&
+			   mini_attach(&m, WIRE_VERSION, "guest") == FOS_OK)
+			attached++;
+		if (write(told[1], &attached, sizeof attached) == (ssize_t)sizeof attached)
+			_exit(read(stay[0], &byte, 1) == 0 ? 0 : 1);
+		_exit(1);
+	}
+	close(told[1]);
+	close(stay[0]);
+	assert_int_equal(read(told[0], &attached, sizeof attached), sizeof attached);
+	close(told[0]);
+	*leave = stay[1];
+	return attached;
+}
+
+/* Of sixteen places: four for a program, eight for a session, two for who has fewer than two. */
+static void keeps_places_for_others(void **state)
+{
+	static const struct {
+		int wanted;
+		bool own_session;
+		int granted;
+	} guests[] = {
+		{16, false, 4}, {16, false, 4}, {1, false, 0}, /* the session has its half */
+		{16, true, 4},  {16, true, 2},                 /* two are left */
+		{16, true, 2},  {1, true, 0},
+	};
+	struct cluster cluster;
+	int leave[BASE_COUNT(guests)], status;
+	open_one(&cluster, "[limits]\nprocesses = 16\n");
+	for (size_t i = 0; i < BASE_COUNT(guests); i++) {
+		int granted = guest_start(&cluster, guests[i].wanted, guests[i].own_session, &leave[i]);
+		if (granted != guests[i].granted)
+			fail_msg("guest %zu has %d places, not %d", i, granted, guests[i].granted);
+	}
+	assert_true(cluster_logged(&cluster, 0, "as many places as one program may have"));
+	assert_true(cluster_logged(&cluster, 0, "as many places as one may have"));
+	assert_true(cluster_logged(&cluster, 0, "the last places are kept"));
+	for (size_t i = 0; i < BASE_COUNT(guests); i++)
+		close(leave[i]);
+	for (size_t i = 0; i < BASE_COUNT(guests); i++)
+		assert_true(wait(&status) > 0 && status == 0);
+	still_serves(&cluster);
+	cluster_free(&cluster);
+}
+
 static void waits_only_so_long_for_strangers(void **state)
 {
 	struct cluster cluster;
@@ -616,6 +678,7 @@ int main(void)
 		cmocka_unit_test(ends_those_who_talk_nonsense),
 		cmocka_unit_test(gives_back_what_processes_held),
 		cmocka_unit_test(limits_what_a_process_can_take),
+		cmocka_unit_test(keeps_places_for_others),
 		cmocka_unit_test(waits_only_so_long_for_strangers),
 		cmocka_unit_test(ends_those_who_break_their_ring),
 		cmocka_unit_test(survives_a_ring_that_changes_under_it),

@@ -170,7 +170,6 @@ void leaving_add(struct controller *c, struct process *p)
 	p->next_look = c->now;
 	p->patience = FIRST_PATIENCE;
 	list_push(&c->leaving, &p->in_list);
-	c->leaving_count++;
 	log_line(&c->log, "process %u \"%s\" left deliveries unfinished: waiting for its exit%s",
 			 p->serial, p->label, p->device_count > 0 ? " and for its devices" : "");
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -213,6 +214,21 @@ static void kill_provider(struct scene *scene)
 	assert_int_equal(waitpid(scene->provider, NULL, 0), scene->provider);
 }
 
+/* It keeps its place, and can be seen to. */
+static void expect_shown(const struct scene *scene, enum fos_process_state state)
+{
+	const fos_recorder *recorder = cluster_recorder_now(&scene->cluster, 0);
+	const fos_recorder_process *found = NULL;
+	for (int i = 0; i < FOS_RECORDER_PROCESSES; i++)
+		if (recorder->processes[i].serial != 0 &&
+			strcmp(recorder->processes[i].label, "provider") == 0)
+			found = &recorder->processes[i];
+	assert_non_null(found);
+	assert_int_equal(found->state, state);
+	assert_int_equal(found->pid, scene->provider);
+	munmap((void *)(uintptr_t)recorder, sizeof *recorder);
+}
+
 static void an_exit_is_waited_for(void **state)
 {
 	struct scene scene;
@@ -228,6 +244,7 @@ static void a_process_that_lives_on_is_not_free(void **state)
 	struct scene scene;
 	open_scene(&scene, MANNER_LEAVES, NULL);
 	assert_true(cluster_logged(&scene.cluster, 0, "waiting for its exit"));
+	expect_shown(&scene, FOS_PROCESS_EXITING);
 	assert_int_equal(fos_cap_drain(scene.ch, scene.child, WHILE_IT_IS_HELD), FOS_TIMED_OUT);
 	kill_provider(&scene);
 	assert_int_equal(fos_cap_drain(scene.ch, scene.child, AT_LAST), FOS_OK);
@@ -253,6 +270,7 @@ static void a_device_is_waited_for(void **state)
 	kill_provider(&scene);
 	assert_int_equal(fos_cap_drain(scene.ch, scene.child, WHILE_IT_IS_HELD), FOS_TIMED_OUT);
 	assert_false(can_lock(scene.file));
+	expect_shown(&scene, FOS_PROCESS_DEVICES);
 	assert_int_equal(kill(keeper, SIGKILL), 0);
 	assert_int_equal(fos_cap_drain(scene.ch, scene.child, AT_LAST), FOS_OK);
 	assert_true(can_lock(scene.file));

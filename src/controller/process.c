@@ -8,6 +8,15 @@
 
 #include "controller/controller.h"
 
+enum {
+	STRANGERS_MAX = 64, /* connections that have not attached yet */
+	/* Parts of the places that one account, one program may have; of the last, with few only. */
+	PLACES_OF_ACCOUNT = 2,
+	PLACES_OF_PROGRAM = 4,
+	PLACES_KEPT = 8,
+	PLACES_ALWAYS = 2 /* where limits.processes is small */
+};
+
 struct process *process_create(struct controller *c)
 {
 	struct process *p = calloc(1, sizeof *p);
@@ -26,7 +35,6 @@ struct process *process_create(struct controller *c)
 	p->accepted = c->now;
 	list_init(&p->in_ending);
 	list_push(&c->processes, &p->in_list);
-	c->connection_count++;
 	return p;
 }
 
@@ -45,14 +53,76 @@ static uint32_t next_serial(struct controller *c)
 	return 0;
 }
 
-fos_status process_attach(struct controller *c, struct process *p, const char *label)
+/* ------------------------------------------------------------------ places
+ * An *account* is who is charged with places: a user. Of root and of our own user, who could end us
+ * anyway, it is a session of the system (setsid(2)), which is what one shell or supervisor began:
+ * so that what one of them does by mistake leaves room for the others. */
+
+static bool same_account(const struct process *a, const struct process *b)
 {
-	uint32_t attached = c->leaving_count;
-	for (uint32_t i = 0; i <= c->by_serial_mask; i++)
-		attached += c->by_serial[i] != NULL;
-	uint32_t serial = attached < c->config->limits.processes ? next_serial(c) : 0;
+	const bool by_session =
+		(a->uid == 0 || a->uid == geteuid()) && a->session > 0 && b->session > 0;
+	return a->uid == b->uid && (!by_session || a->session == b->session);
+}
+
+struct taken {
+	uint32_t all, account, program; /* of them of the account, and of the one OS process */
+};
+
+static void count(const struct list *list, const struct process *p, bool attached,
+				  struct taken *taken)
+{
+	for (const struct list *at = list->next; at != list; at = at->next) {
+		const struct process *other = BASE_CONTAINER(at, struct process, in_list);
+		if (other == p || (attached && other->serial == 0))
+			continue;
+		taken->all++;
+		taken->account += same_account(p, other);
+		taken->program += p->pid > 0 && p->pid == other->pid;
+	}
+}
+
+/* What it left behind counts too, until it is free. */
+static const char *no_place(const struct controller *c, const struct process *p)
+{
+	const uint32_t places = c->config->limits.processes;
+	const uint32_t kept = places / PLACES_KEPT;
+	struct taken taken = {0};
+	count(&c->processes, p, true, &taken);
+	count(&c->leaving, p, true, &taken);
+	if (taken.all >= places)
+		return "limits.processes are attached already, or left deliveries unfinished";
+	if (taken.account >= BASE_MAX(places / PLACES_OF_ACCOUNT, (uint32_t)PLACES_ALWAYS))
+		return "its user or session has as many places as one may have";
+	if (taken.program >= BASE_MAX(places / PLACES_OF_PROGRAM, (uint32_t)PLACES_ALWAYS))
+		return "it has as many places as one program may have";
+	if (places - taken.all <= kept && taken.account >= kept)
+		return "the last places are kept for users and sessions that have few";
+	return NULL;
+}
+
+const char *process_no_connection(const struct controller *c, const struct process *p)
+{
+	const uint32_t most = 2 * c->config->limits.processes + STRANGERS_MAX;
+	struct taken taken = {0};
+	count(&c->processes, p, false, &taken);
+	count(&c->leaving, p, false, &taken);
+	count(&c->clearing, p, false, &taken);
+	if (taken.all >= most)
+		return "too many connections";
+	if (taken.account >= most / PLACES_OF_ACCOUNT)
+		return "too many connections of its user or session";
+	return NULL;
+}
+
+const char *process_attach(struct controller *c, struct process *p, const char *label)
+{
+	const char *reason = no_place(c, p);
+	if (reason != NULL)
+		return reason;
+	uint32_t serial = next_serial(c);
 	if (serial == 0)
-		return FOS_QUOTA;
+		return "no serial is left";
 	p->serial = serial;
 	memcpy(p->label, label, sizeof p->label);
 	c->by_serial[serial & c->by_serial_mask] = p;
@@ -66,7 +136,7 @@ fos_status process_attach(struct controller *c, struct process *p, const char *l
 	controller_step(c, &up);
 	log_line(&c->log, "process %u \"%s\" attached (pid %d, uid %u)", serial, p->label, (int)p->pid,
 			 p->uid);
-	return FOS_OK;
+	return NULL;
 }
 
 void process_end(struct controller *c, struct process *p, const char *reason)
@@ -150,7 +220,6 @@ static void on_let_go(struct controller *c, struct aside_job *job)
 static void forget(struct controller *c, struct process *p)
 {
 	c->recorder.dirty = true;
-	c->connection_count--;
 	list_remove(&p->in_list);
 	free(p->channels);
 	free(p->segments);
@@ -174,8 +243,6 @@ static void advance(struct controller *c, struct process *p)
 void process_clear(struct controller *c, struct process *p)
 {
 	source_close(c, &p->exit);
-	if (p->state == PROCESS_LEAVING)
-		c->leaving_count--;
 	p->state = PROCESS_CLEARING;
 	list_remove(&p->in_list);
 	list_push(&c->clearing, &p->in_list);

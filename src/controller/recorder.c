@@ -131,34 +131,51 @@ static void write_links(const struct controller *c, fos_recorder *map)
 	}
 }
 
+static enum fos_process_state state_of(const struct process *p)
+{
+	if (p->state == PROCESS_HERE)
+		return FOS_PROCESS_ATTACHED;
+	return p->exited ? FOS_PROCESS_DEVICES : FOS_PROCESS_EXITING;
+}
+
+static void write_process(const struct controller *c, const struct process *p,
+						  fos_recorder_process *out)
+{
+	struct core_usage usage = {0};
+	core_process_usage(c->core, p->serial, &usage);
+	*out = (fos_recorder_process){
+		.serial = p->serial,
+		.pid = (uint32_t)p->pid,
+		.uid = p->uid,
+		.state = state_of(p),
+		.channels = p->channel_count,
+		.segments = p->segment_count,
+		.arena_bytes = p->arena_bytes,
+		.objects = usage.objects,
+		.slots = usage.slots,
+		.deliveries = usage.deliveries,
+		.parked = usage.parked,
+		.copies = usage.copies,
+		.once = usage.once,
+		.values_bytes = usage.values_bytes,
+	};
+	memcpy(out->label, p->label, sizeof out->label);
+}
+
 static void write_processes(const struct controller *c, fos_recorder *map)
 {
+	const struct list *const lists[] = {&c->processes, &c->leaving, &c->clearing};
 	uint32_t count = 0;
-	for (struct list *at = c->processes.next; at != &c->processes; at = at->next) {
-		const struct process *p = BASE_CONTAINER(at, struct process, in_list);
-		struct core_usage usage = {0};
-		if (p->serial == 0 || !core_process_usage(c->core, p->serial, &usage))
-			continue;
-		if (count == FOS_RECORDER_PROCESSES)
-			break;
-		fos_recorder_process *out = &map->processes[count++];
-		*out = (fos_recorder_process){
-			.serial = p->serial,
-			.pid = (uint32_t)p->pid,
-			.channels = p->channel_count,
-			.segments = p->segment_count,
-			.arena_bytes = p->arena_bytes,
-			.objects = usage.objects,
-			.slots = usage.slots,
-			.deliveries = usage.deliveries,
-			.parked = usage.parked,
-			.copies = usage.copies,
-			.once = usage.once,
-			.values_bytes = usage.values_bytes,
-		};
-		memcpy(out->label, p->label, sizeof out->label);
-		map->arena_memory += p->arena_bytes;
-	}
+	map->clearing = 0;
+	for (size_t i = 0; i < BASE_COUNT(lists); i++)
+		for (const struct list *at = lists[i]->next; at != lists[i]; at = at->next) {
+			const struct process *p = BASE_CONTAINER(at, struct process, in_list);
+			map->arena_memory += p->arena_bytes;
+			if (p->state == PROCESS_CLEARING)
+				map->clearing++;
+			else if (p->serial != 0 && count < FOS_RECORDER_PROCESSES)
+				write_process(c, p, &map->processes[count++]);
+		}
 	for (; count < FOS_RECORDER_PROCESSES && map->processes[count].serial != 0; count++)
 		map->processes[count].serial = 0;
 }

@@ -55,6 +55,13 @@ static bool alive(const fos_recorder *r)
 
 /* ------------------------------------------------------------------ for people */
 
+static const char *state_name(const fos_recorder_process *p)
+{
+	return p->state == FOS_PROCESS_ATTACHED  ? "attached"
+		   : p->state == FOS_PROCESS_EXITING ? "exiting"
+											 : "devices";
+}
+
 static void show_node(const struct node *node, const fos_recorder *r)
 {
 	printf("node %-8s %s  epoch %016" PRIx64
@@ -62,10 +69,19 @@ static void show_node(const struct node *node, const fos_recorder *r)
 		   node->name, alive(r) ? "serving" : "DEAD   ", r->epoch, r->pid,
 		   (double)(clock_ns() - r->started) / 1e9, (double)r->core_memory / 1048576.0,
 		   (double)r->arena_memory / 1048576.0);
+	if (r->clearing != 0)
+		printf("  %u gone, not yet closed or unmapped\n", r->clearing);
 	for (unsigned i = 0; i < FOS_RECORDER_PROCESSES; i++) {
 		const fos_recorder_process *p = &r->processes[i];
 		if (p->serial == 0 || (pid_t)p->pid == asker)
 			continue;
+		if (p->state != FOS_PROCESS_ATTACHED) {
+			printf(
+				"  LEAVING %-14s serial %-4u pid %-8u uid %-5u keeps its place: waits for its %s\n",
+				p->label, p->serial, p->pid, p->uid,
+				p->state == FOS_PROCESS_EXITING ? "exit" : "devices to be free");
+			continue;
+		}
 		printf("  process %-14s serial %-4u pid %-8u objects %-5u slots %-5u open %-4u parked %-4u "
 			   "once %-4u copies %u\n",
 			   p->label, p->serial, p->pid, p->objects, p->slots, p->deliveries, p->parked, p->once,
@@ -132,6 +148,8 @@ static cJSON *json_processes(const fos_recorder *r)
 		cJSON_AddStringToObject(o, "label", p->label);
 		put(o, "serial", p->serial);
 		put(o, "pid", p->pid);
+		put(o, "uid", p->uid);
+		cJSON_AddStringToObject(o, "state", state_name(p));
 		put(o, "channels", p->channels);
 		put(o, "arena_bytes", p->arena_bytes);
 		put(o, "objects", p->objects);
@@ -195,6 +213,7 @@ static cJSON *json_node(const struct node *node, const fos_recorder *r)
 	put(o, "core_memory", r->core_memory);
 	put(o, "core_used", r->core_used);
 	put(o, "arena_memory", r->arena_memory);
+	put(o, "clearing", r->clearing);
 	cJSON_AddItemToObject(o, "processes", json_processes(r));
 	cJSON_AddItemToObject(o, "links", json_links(r));
 	cJSON_AddItemToObject(o, "counters", json_counters(r));
