@@ -368,6 +368,9 @@ static const char *check_process(struct sums *sums, const struct process *proces
 				"a child that nobody knows");
 		values += weight_of(lending->value);
 		sums->calls += lending->asked.number != 0;
+		sums->uses += lending->parent != NULL && !lending->holds;
+		sums->own += lending->parent != NULL && lending->value != NULL &&
+					 core_tracked_is_maker(lending->parent, process);
 	}
 	EACH (at, &process->spare) {
 		REQUIRE(RECORD(at, revoking, of_asker)->asked.number != 0, "a revocation without a number");

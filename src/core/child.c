@@ -47,6 +47,12 @@ static fos_status make_here(struct core *core, const struct caller *caller,
 	return status;
 }
 
+/* What its maker asks for is in nobody else's hands. */
+static bool is_makers(const struct lending *lending)
+{
+	return lending->parent != NULL && core_tracked_is_maker(lending->parent, lending->process);
+}
+
 static struct lending *add_lending(struct core *core, const struct caller *caller,
 								   struct value *value, bool tracked)
 {
@@ -69,10 +75,11 @@ static struct lending *add_lending(struct core *core, const struct caller *calle
 	list_push(&process->lendings, &lending->of_process);
 	process->usage.objects++;
 	lending->parent = core_value_tracked(value);
-	if (lending->parent != NULL)
-		core_tracked_hold(lending->parent);
+	core_tracked_use(lending->parent);
 	lending->value = core_value_hold(value);
 	process->values += value->weight;
+	if (is_makers(lending))
+		lending->parent->own++;
 	return lending;
 }
 
@@ -211,6 +218,8 @@ static void let_go(struct core *core, struct lending *lending)
 	if (lending->value == NULL)
 		return;
 	lending->process->values -= lending->value->weight;
+	if (is_makers(lending))
+		lending->parent->own--;
 	core_value_release(core, lending->value);
 	lending->value = NULL;
 }
@@ -218,8 +227,10 @@ static void let_go(struct core *core, struct lending *lending)
 void core_lending_end(struct core *core, struct lending *lending, enum fos_gone gone)
 {
 	let_go(core, lending);
-	if (lending->parent != NULL)
+	if (lending->holds)
 		core_tracked_drop(lending->parent);
+	else
+		core_tracked_unuse(lending->parent);
 	if (lending->tracked && !list_empty(&lending->hash))
 		core_tracked_lent_end(core, &lending->ref, gone);
 	if (lending->asked.number != 0)
@@ -253,12 +264,24 @@ static fos_status hand_over(struct core *core, struct lending *lending, uint64_t
 	return status;
 }
 
+/* It lives, and so somebody has its parent. Until now the parent was only used: what was refused,
+ * or is taken back at once, was no delegation. */
+static void hold_parent(struct lending *lending)
+{
+	if (lending->parent == NULL)
+		return;
+	core_tracked_hold(lending->parent);
+	core_tracked_unuse(lending->parent);
+	lending->holds = true;
+}
+
 static void made(struct core *core, struct session *session, struct lending *lending)
 {
 	uint64_t cap = 0;
 	fos_status status = hand_over(core, lending, &cap);
 	list_push(bucket_of(core, &lending->ref), &lending->hash);
 	if (status == FOS_OK) {
+		hold_parent(lending);
 		core_complete_cap(core, &lending->caller, cap);
 		/* A firing must be able to take back a tracked one. */
 		if (lending->tracked)

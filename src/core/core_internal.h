@@ -365,9 +365,10 @@ struct lending { /* a revtree child at another owner, from the call that makes i
 	struct session *session;
 	struct caller caller;   /* waits for it */
 	struct core_ref ref;    /* of the child; before that of the parent */
-	struct tracked *parent; /* held: a living child holds its parent; NULL: it is not tracked */
+	struct tracked *parent; /* used, then held by the living child; NULL: it is not tracked */
 	struct value *value;    /* what the caller will get; NULL: made, or not wanted any more */
 	bool tracked;
+	bool holds; /* its parent */
 };
 
 /* cap_revoke that waits: at the owner for the object to be quiet, elsewhere for the owner. */
@@ -437,9 +438,9 @@ struct tracked {
 	struct list hash;
 	struct list changed; /* of the core: looked at when the step ends */
 	struct core_ref ref;
-	uint32_t refs;        /* to values of it, and living children below it made from here */
-	uint32_t own;         /* of them: by plain slots of the maker */
-	uint32_t uses;        /* invocations through it, copies from and to it */
+	uint32_t refs; /* to values of it, and living children below it made from here */
+	uint32_t own;  /* of them: by plain slots of the maker, and by children it has asked for */
+	uint32_t uses; /* invocations through it, copies from and to it, children asked for */
 	uint32_t in_transit;  /* entries of messages that their receivers did not confirm */
 	struct list transits; /* struct passage */
 	struct list debts;    /* struct passage: PASSED that is owed */

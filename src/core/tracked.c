@@ -31,8 +31,9 @@
  * with a firing, as it would by any other failure.
  *
  * Who holds is looked at when a step ends, for the records that changed: what came and went within
- * one step was not held. A *use* (an invocation through the child, a copy from or to it) keeps the
- * child from firing, and its user registered, but is no delegation: the maker may use its child.
+ * one step was not held. A *use* (an invocation through the child, a copy from or to it, a call
+ * that makes a child of it) keeps the child from firing, and its user registered, but is no
+ * delegation: the maker may use its child.
  *
  * A holder's record:
  *

@@ -185,6 +185,73 @@ static void armed_by_delegation(void **state)
 	}
 }
 
+enum refusal { TOO_DEEP, REFINED_TOO_DEEP, CLOSED_MEANWHILE, TAKEN_BACK };
+
+static void refuse_a_child(uint32_t owner, enum refusal how)
+{
+	struct stage stage = on_stage(owner, A, C, D, NULL);
+	struct actor other = actor_other_channel(stage.maker);
+	drop(stage.maker, stage.child);
+	uint64_t deep = actor_give(stage.owner, stage.object, stage.maker);
+	for (unsigned depth = 1; depth < FOS_REVTREE_MAX && how != TAKEN_BACK; depth++)
+		deep = actor_revtree(stage.maker, deep);
+	stage.child = actor_tracked(stage.maker, deep);
+	struct call call = call_refinement(stage.child);
+	uint64_t twin;
+	assert_int_equal(actor_call(stage.maker, &call, &twin), FOS_OK);
+	stage.cookie = actor_monitor(stage.maker, stage.child, true);
+	((struct wire_call_request_refine *)(void *)call.fixed)->revocable = true;
+	if (how != REFINED_TOO_DEEP)
+		call = call_revtree(twin, false);
+	uint64_t cookie = call_submit(how == TAKEN_BACK ? other : stage.maker, &call);
+	if (how == CLOSED_MEANWHILE)
+		drop(stage.maker, twin);
+	if (how == TAKEN_BACK)
+		world_step(other.node, &(struct core_event){.type = CORE_CHANNEL_GONE,
+													.process = other.process,
+													.channel = other.channel});
+	world_settle(stage.world);
+	if (how != TAKEN_BACK)
+		assert_int_equal(call_status(stage.maker, cookie), FOS_INVALID);
+	waits(&stage);
+	assert_int_equal(actor_invoke(stage.maker, stage.child), FOS_OK);
+	if (how != CLOSED_MEANWHILE)
+		drop(stage.maker, twin);
+	pass(stage.maker, stage.c_door, stage.child);
+	world_settle(stage.world);
+	drop(stage.c, actor_take(stage.c));
+	fires(&stage);
+	world_end(stage.world);
+}
+
+/* A child of it is asked for and does not come to be: the owner refuses it, also while the maker
+ * closes the slot that it named; or it comes for a channel that is closed and is taken back. The
+ * maker used what it has, and gave it to nobody. */
+static void a_refused_child_is_no_delegation(void **state)
+{
+	(void)state;
+	for (enum refusal how = TOO_DEEP; how <= TAKEN_BACK; how++) {
+		if (how != TAKEN_BACK)
+			refuse_a_child(A, how);
+		refuse_a_child(B, how);
+	}
+}
+
+/* A child that was made of it holds it as long as it lives, whoever made it. */
+static void a_living_child_is_a_delegation(void **state)
+{
+	(void)state;
+	for (uint32_t owner = A; owner <= B; owner++) {
+		struct stage stage = on_stage(owner, A, C, D, NULL);
+		uint64_t child = actor_revtree(stage.maker, stage.child);
+		world_settle(stage.world);
+		waits(&stage);
+		assert_int_equal(actor_take_back(stage.maker, child, false), FOS_OK);
+		fires(&stage);
+		world_end(stage.world);
+	}
+}
+
 /* Set after the last holder let go: at once. Before the first delegation: only then. */
 static void monitor_set_late(void **state)
 {
@@ -1191,6 +1258,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(anywhere),
 		cmocka_unit_test(armed_by_delegation),
+		cmocka_unit_test(a_refused_child_is_no_delegation),
+		cmocka_unit_test(a_living_child_is_a_delegation),
 		cmocka_unit_test(monitor_set_late),
 		cmocka_unit_test(bound),
 		cmocka_unit_test(below),

@@ -20,8 +20,6 @@ static void want_child(struct oracle *o, struct oracle_call *call, struct oracle
 	}
 	call->may = oracle_use(o, node, parent);
 	call->waits = parent->node != node && (call->may & MAY(OK));
-	/* It holds its parent while it is asked for, also if nobody is there any more to get it. */
-	parent->armed |= call->waits;
 }
 
 static void request_refine(struct oracle *o, struct oracle_call *call, const uint8_t *bytes)
