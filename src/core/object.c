@@ -126,8 +126,6 @@ fos_status core_object_child(struct core *core, struct object *parent, const str
 		status = FOS_QUOTA;
 	if (status == FOS_OK && tracked)
 		status = core_tracked_object(core, child);
-	if (parent->tracked != NULL)
-		core_tracked_touch(parent->tracked);
 	if (status != FOS_OK) {
 		core_object_disown(child);
 		core_object_kill(core, child, FOS_GONE_NOT);
@@ -254,7 +252,6 @@ static struct object *mark_all(struct core *core, struct object *root, enum fos_
 			continue;
 		mark(core, at);
 		at->gone = (uint8_t)why;
-		at->next = NULL;
 		*last = at;
 		last = &at->next;
 	}

@@ -511,7 +511,6 @@ static fos_status register_holder(struct core *core, struct session *session,
 	list_push(&tracked->holders, &holder->of_tracked);
 	list_push(&session->holders, &holder->of_session);
 	tracked->registrations++;
-	core_tracked_touch(tracked);
 	return FOS_OK;
 }
 
