@@ -101,7 +101,8 @@ static fos_status make_there(struct core *core, const struct caller *caller, str
 		return FOS_QUOTA;
 	lending->session = session;
 	list_push(&session->lendings, &lending->of_session);
-	core_session_cleanup(core, session, &lending->cleanup, CLEANUP_CHILD);
+	core_session_cleanup(core, core_presence_of(process, session), &lending->cleanup,
+						 CLEANUP_CHILD);
 	return FOS_OK;
 }
 
@@ -275,7 +276,13 @@ static void hold_parent(struct lending *lending)
 	lending->holds = true;
 }
 
-static void made(struct core *core, struct session *session, struct lending *lending)
+static void take_back(struct core *core, struct lending *lending)
+{
+	core_session_cleanup(core, core_presence_of(lending->process, lending->session),
+						 &lending->cleanup, CLEANUP_TAKE_BACK);
+}
+
+static void made(struct core *core, struct lending *lending)
 {
 	uint64_t cap = 0;
 	fos_status status = hand_over(core, lending, &cap);
@@ -293,7 +300,7 @@ static void made(struct core *core, struct session *session, struct lending *len
 	core_complete(core, &lending->caller, status);
 	let_go(core, lending);
 	CORE_COVER(core, child_taken_back);
-	core_session_cleanup(core, session, &lending->cleanup, CLEANUP_TAKE_BACK);
+	take_back(core, lending);
 }
 
 void core_receive_child_done(struct core *core, struct session *session, const uint8_t *bytes)
@@ -315,7 +322,7 @@ void core_receive_child_done(struct core *core, struct session *session, const u
 	CORE_COVER(core, child_lent);
 	lending->ref.serial = message->serial;
 	lending->ref.index = message->index;
-	made(core, session, lending);
+	made(core, lending);
 }
 
 void core_receive_child_gone(struct core *core, struct session *session, const uint8_t *bytes)
@@ -331,7 +338,7 @@ void core_lending_kill(struct core *core, const struct core_ref *ref)
 {
 	struct lending *lending = core_lending_find(core, ref);
 	if (lending != NULL && list_empty(&lending->cleanup.link))
-		core_session_cleanup(core, lending->session, &lending->cleanup, CLEANUP_TAKE_BACK);
+		take_back(core, lending);
 }
 
 void core_lendings_session_end(struct core *core, struct session *session)
@@ -354,17 +361,27 @@ void core_lendings_process_end(struct core *core, struct process *process)
 /* ------------------------------------------------------------------ a Process's end at its peers
  */
 
-fos_status core_presence(struct core *core, struct process *process, struct session *session)
+struct presence *core_presence_of(const struct process *process, const struct session *session)
 {
 	for (struct list *at = process->presences.next; at != &process->presences; at = at->next) {
-		if (BASE_CONTAINER(at, struct presence, of_process)->session == session)
-			return FOS_OK;
+		struct presence *presence = BASE_CONTAINER(at, struct presence, of_process);
+		if (presence->session == session)
+			return presence;
 	}
+	return NULL;
+}
+
+fos_status core_presence(struct core *core, struct process *process, struct session *session)
+{
+	if (core_presence_of(process, session) != NULL)
+		return FOS_OK;
 	struct presence *presence = core_alloc(core, sizeof *presence);
 	if (presence == NULL)
 		return FOS_QUOTA;
 	*presence = (struct presence){.session = session, .process = process->serial};
 	list_init(&presence->cleanup.link);
+	list_init(&presence->waiting);
+	list_init(&presence->turn);
 	list_push(&process->presences, &presence->of_process);
 	list_push(&session->presences, &presence->of_session);
 	return FOS_OK;
@@ -373,6 +390,7 @@ fos_status core_presence(struct core *core, struct process *process, struct sess
 static void free_presence(struct core *core, struct presence *presence)
 {
 	list_remove(&presence->cleanup.link);
+	list_remove(&presence->turn);
 	list_remove(&presence->of_process);
 	list_remove(&presence->of_session);
 	core_free(core, presence, sizeof *presence);
@@ -398,7 +416,7 @@ void core_presences_process_end(struct core *core, struct process *process)
 	struct presence *presence;
 	while ((presence = LIST_FIRST(&process->presences, struct presence, of_process)) != NULL) {
 		list_remove(&presence->of_process);
-		core_session_cleanup(core, presence->session, &presence->cleanup, CLEANUP_PROCESS_GONE);
+		core_session_cleanup(core, presence, &presence->cleanup, CLEANUP_PROCESS_GONE);
 	}
 }
 

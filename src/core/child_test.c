@@ -313,6 +313,38 @@ static void a_death_comes_behind_queued_children(void **state)
 	world_end(world);
 }
 
+/* Who makes and watches without end delays nobody else by more than one of his own. */
+static void each_process_has_one_in_turn(void **state)
+{
+	(void)state;
+	enum { MANY = 1000 };
+	struct world *world = world_new(2, NULL);
+	struct actor owner = actor_new(world, A), flood = actor_new(world, B), me = actor_new(world, B);
+	uint64_t base = actor_request(owner, 7);
+	struct call many = call_revtree(actor_give(owner, base, flood), false);
+	uint64_t mine = actor_give(owner, base, me), last = 0;
+	struct call one = call_revtree(mine, false);
+	for (unsigned i = 0; i < MANY; i++)
+		last = call_submit(flood, &many);
+	uint64_t before = world_messages(world, WIRE_MESSAGE_TYPE_CHILD);
+	uint64_t child = call_submit(me, &one), monitor = actor_monitor(me, mine, false);
+	while (call_status(me, child) == FOS_STATUS_COUNT ||
+		   world_messages(world, WIRE_MESSAGE_TYPE_WATCH) == 0) {
+		assert_true(world_deliver(world, B, A, CORE_CONTROL));
+		world_deliver(world, A, B, CORE_CONTROL);
+		assert_int_equal(call_status(flood, last), FOS_STATUS_COUNT);
+	}
+	assert_true(world_messages(world, WIRE_MESSAGE_TYPE_CHILD) - before <
+				2 * wire_class_credits(WIRE_CLASS_CLEANUP));
+	world_settle(world);
+	assert_int_equal(call_status(flood, last), FOS_OK);
+	assert_int_equal(actor_revoke(owner, base), FOS_OK);
+	world_settle(world);
+	struct wire_answer_monitored end;
+	assert_true(monitor_ended(me, monitor, &end));
+	world_end(world);
+}
+
 static void children_end_with_the_session(void **state)
 {
 	(void)state;
@@ -487,6 +519,7 @@ int main(void)
 		cmocka_unit_test(a_tree_of_many_makers_dies_together),
 		cmocka_unit_test(a_dead_makers_children_die_here_and_there),
 		cmocka_unit_test(a_death_comes_behind_queued_children),
+		cmocka_unit_test(each_process_has_one_in_turn),
 		cmocka_unit_test(children_end_with_the_session),
 		cmocka_unit_test(children_are_charged_to_their_maker),
 		cmocka_unit_test(an_unwanted_child_is_taken_back),

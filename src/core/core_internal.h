@@ -338,13 +338,15 @@ enum cleanup_kind {
 	CLEANUP_UNWATCH
 };
 struct cleanup {
-	struct list link; /* of the session; in no list: not waiting */
+	struct list link; /* of the presence, REVOKE of the session; in no list: not waiting */
 	uint8_t kind;
 };
 
 struct presence { /* a Process has used messages of class CLEANUP in a session */
 	struct list of_process, of_session;
 	struct cleanup cleanup;
+	struct list waiting; /* struct cleanup: its Process's, but REVOKE */
+	struct list turn;    /* of the session: something waits */
 	struct session *session;
 	uint32_t process; /* serial */
 };
@@ -566,7 +568,7 @@ struct session_class {
 	uint32_t unreturned; /* of the peer's, to be given back */
 	uint32_t peers;      /* that the peer has left */
 	uint32_t early;      /* invocations known as handled before their credit came back */
-	struct list queue;   /* no credit yet: struct invocation (INVOKE, ERROR), struct cleanup */
+	struct list queue;   /* no credit yet: struct invocation (INVOKE, ERROR), struct presence */
 	struct list flight;  /* struct invocation: sent, credit not back */
 };
 
@@ -881,6 +883,7 @@ void core_children_session_end(struct core *core, struct session *session);
 
 /* Before the first message of class CLEANUP for it: its end will be told there. QUOTA. */
 fos_status core_presence(struct core *core, struct process *process, struct session *session);
+struct presence *core_presence_of(const struct process *process, const struct session *session);
 void core_presence_send(struct core *core, struct session *session, struct presence *presence);
 void core_presences_session_end(struct core *core, struct session *session);
 void core_presences_process_end(struct core *core, struct process *process);
@@ -1134,10 +1137,11 @@ void core_session_break(struct core *core, struct session *session, const char *
 void core_session_dirty(struct core *core, struct session *session);
 void core_session_run(struct core *core, struct session *session);
 void core_sessions_resume(struct core *core); /* those that had more to tell */
-/* Sends what the record is about when there is a credit, in the order of these calls; REVOKE before
- * all others, one of each Process in turn. */
-void core_session_cleanup(struct core *core, struct session *session, struct cleanup *cleanup,
+/* Sends what the record is about when there is a credit: of one Process in the order of these calls,
+ * of all of them one each in turn; REVOKE before all others. */
+void core_session_cleanup(struct core *core, struct presence *presence, struct cleanup *cleanup,
 						  enum cleanup_kind kind);
+void core_session_revoke(struct core *core, struct session *session, struct revoking *revoking);
 void core_session_beat(struct core *core, struct session *session);
 /* Queues it: it is sent at the end of a step, when there is a credit. inv is in the pool; its
  * record is the session's from now on. */

@@ -75,6 +75,9 @@ static struct core_view_session view_session(const struct session *session)
 		view.queued += length_of(&session->classes[i].queue);
 		view.flight += length_of(&session->classes[i].flight);
 	}
+	const struct list *turns = &session->classes[WIRE_CLASS_CLEANUP].queue;
+	for (const struct list *at = turns->next; at != turns; at = at->next)
+		view.queued += length_of(&BASE_CONTAINER(at, struct presence, turn)->waiting) - 1;
 	return view;
 }
 

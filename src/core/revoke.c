@@ -244,7 +244,7 @@ static fos_status ask_owner(struct core *core, const struct revoking *want)
 	(void)core_presence(core, want->process, session);
 	revoking->session = session;
 	list_push(&session->asked_revokings, &revoking->of_session);
-	core_session_cleanup(core, session, &revoking->cleanup, CLEANUP_REVOKE);
+	core_session_revoke(core, session, revoking);
 	return FOS_OK;
 }
 

@@ -245,15 +245,23 @@ static void send_cleanups(struct core *core, struct session *session)
 	while (class->credits > 0 &&
 		   (cleanup = LIST_FIRST(&session->revokes, struct cleanup, link)) != NULL)
 		send_cleanup(core, session, cleanup);
+	struct presence *presence;
 	while (class->credits > CLEANUP_KEPT &&
-		   (cleanup = LIST_FIRST(&class->queue, struct cleanup, link)) != NULL)
+		   (presence = LIST_FIRST(&class->queue, struct presence, turn)) != NULL) {
+		list_remove(&presence->turn);
+		cleanup = LIST_FIRST(&presence->waiting, struct cleanup, link);
+		if (cleanup == NULL) /* nobody needs it any more */
+			continue;
+		if (cleanup->link.next != &presence->waiting)
+			list_push(&class->queue, &presence->turn);
 		send_cleanup(core, session, cleanup);
+	}
 }
 
 /* A Process has one in each round, and rounds follow each other. As many wait as Processes may have
  * waiting together. It may go before what else its Process asked for: it names what is known to be
  * there, and a Process's end forgets it. */
-static void queue_revoke(struct session *session, struct revoking *revoking)
+void core_session_revoke(struct core *core, struct session *session, struct revoking *revoking)
 {
 	struct list *before = &session->revokes;
 	revoking->round = session->round;
@@ -265,18 +273,20 @@ static void queue_revoke(struct session *session, struct revoking *revoking)
 	while (before->prev != &session->revokes &&
 		   BASE_CONTAINER(before->prev, struct revoking, cleanup.link)->round > revoking->round)
 		before = before->prev;
+	revoking->cleanup.kind = CLEANUP_REVOKE;
 	list_insert_before(before, &revoking->cleanup.link);
+	core_session_dirty(core, session);
 }
 
-void core_session_cleanup(struct core *core, struct session *session, struct cleanup *cleanup,
+/* Of one Process in order, of all in turn. */
+void core_session_cleanup(struct core *core, struct presence *presence, struct cleanup *cleanup,
 						  enum cleanup_kind kind)
 {
 	cleanup->kind = (uint8_t)kind;
-	if (kind == CLEANUP_REVOKE)
-		queue_revoke(session, BASE_CONTAINER(cleanup, struct revoking, cleanup));
-	else
-		list_push(&session->classes[WIRE_CLASS_CLEANUP].queue, &cleanup->link);
-	core_session_dirty(core, session);
+	list_push(&presence->waiting, &cleanup->link);
+	if (list_empty(&presence->turn))
+		list_push(&presence->session->classes[WIRE_CLASS_CLEANUP].queue, &presence->turn);
+	core_session_dirty(core, presence->session);
 }
 
 /* What deaths set off in numbers: so much now, the rest in steps of its own. */

@@ -130,8 +130,9 @@ static void free_watcher(struct core *core, struct watcher *watcher)
 /* Nobody waits for it any more. What is left of it is an UNWATCH, if the owner knows of it. */
 static void conclude(struct core *core, struct monitor *monitor, bool known)
 {
-	if (monitor->process != NULL)
-		monitor->process->usage.monitors--;
+	struct process *process = monitor->process;
+	if (process != NULL)
+		process->usage.monitors--;
 	monitor->process = NULL;
 	monitor->caller.channel = NULL;
 	list_remove(&monitor->hash);
@@ -147,7 +148,8 @@ static void conclude(struct core *core, struct monitor *monitor, bool known)
 		free_monitor(core, monitor);
 		return;
 	}
-	core_session_cleanup(core, monitor->session, &monitor->cleanup, CLEANUP_UNWATCH);
+	core_session_cleanup(core, core_presence_of(process, monitor->session), &monitor->cleanup,
+						 CLEANUP_UNWATCH);
 }
 
 void core_monitor_fire(struct core *core, struct monitor *monitor, enum fos_gone gone)
@@ -244,7 +246,8 @@ static fos_status watch_there(struct core *core, struct monitor *monitor, enum f
 	CORE_COVER(core, watch_there);
 	monitor->session = session;
 	list_push(&session->monitors, &monitor->of_session);
-	core_session_cleanup(core, session, &monitor->cleanup, CLEANUP_WATCH);
+	core_session_cleanup(core, core_presence_of(monitor->process, session), &monitor->cleanup,
+						 CLEANUP_WATCH);
 	return FOS_OK;
 }
 
