@@ -174,20 +174,25 @@ struct value *core_args_named(struct process *process, const struct built *built
 
 /* ------------------------------------------------------------------ planning and writing */
 
-/* Gives a value that was not met yet its place. False: too many. */
-static bool meet(struct core *core, struct plan *plan, struct value *value)
+static bool is_met(const struct plan *plan, const struct value *value)
 {
-	if (value == NULL || value->mark == core->mark)
+	return value->number < plan->count && plan->values[value->number] == value;
+}
+
+/* Gives a value that was not met yet its place. False: too many. */
+static bool meet(struct plan *plan, struct value *value)
+{
+	if (value == NULL || is_met(plan, value))
 		return true;
 	if (plan->count == FOS_ENTRIES_MAX)
 		return false;
-	value->mark = core->mark;
+	value->number = (uint16_t)plan->count;
 	plan->tracked |= value->tracked;
 	plan->values[plan->count++] = value;
 	return true;
 }
 
-static bool meet_bundle(struct core *core, struct plan *plan, const struct bundle *bundle)
+static bool meet_bundle(struct plan *plan, const struct bundle *bundle)
 {
 	if (bundle == NULL)
 		return true;
@@ -195,7 +200,7 @@ static bool meet_bundle(struct core *core, struct plan *plan, const struct bundl
 	plan->bounds += bundle->cap_count;
 	plan->imm_bytes += bundle->imm_bytes;
 	for (unsigned i = 0; i < bundle->cap_count; i++) {
-		if (!meet(core, plan, bundle->caps[i].value))
+		if (!meet(plan, bundle->caps[i].value))
 			return false;
 	}
 	return true;
@@ -220,20 +225,19 @@ static void number_values(struct plan *plan)
 	}
 }
 
-fos_status core_plan(struct core *core, struct bundle *bundle, struct value *on_error,
-					 struct plan *out)
+fos_status core_plan(struct bundle *bundle, struct value *on_error, struct plan *out)
 {
 	out->count = 1;
 	out->ranges = out->bounds = 0;
 	out->imm_bytes = 0;
 	out->tracked = false;
-	core->mark++;
-	if (!meet_bundle(core, out, bundle) || !meet(core, out, on_error))
+	out->values[0] = NULL;
+	if (!meet_bundle(out, bundle) || !meet(out, on_error))
 		return FOS_QUOTA;
 	for (unsigned i = 1; i < out->count; i++) {
 		const struct value *value = out->values[i];
 		if (value->kind == FOS_REQUEST && value->bundle != NULL &&
-			(!meet_bundle(core, out, value->bundle) || !meet(core, out, value->bundle->on_error)))
+			(!meet_bundle(out, value->bundle) || !meet(out, value->bundle->on_error)))
 			return FOS_QUOTA;
 	}
 	if (out->ranges > FOS_RANGES_MAX || out->bounds > 2 * FOS_ENTRIES_MAX ||

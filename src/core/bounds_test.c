@@ -280,33 +280,38 @@ static void a_turn_without_room(void **state)
 	}
 }
 
+static uint64_t refine(struct actor who, uint64_t cap, uint32_t length)
+{
+	static const uint8_t bytes[2900];
+	struct call call = call_refinement(cap);
+	uint64_t out;
+	call_imm(&call, 0, 0, bytes, length);
+	assert_int_equal(actor_call(who, &call, &out), FOS_OK);
+	return out;
+}
+
 /* The answer that just fits into what is kept for a ONCE Request comes also into a full space. */
 static void the_largest_answer_that_is_kept_for(void **state)
 {
 	(void)state;
-	static const uint8_t bytes[2900];
 	struct world *world = world_new(1, NULL);
 	struct actor who = actor_new(world, A), server = actor_new(world, A);
-	uint64_t plain = actor_request(server, 1), large, small;
+	uint64_t plain = actor_request(server, 1);
 	uint32_t used = actor_usage(server).values_bytes;
-	struct call call = call_refinement(plain);
-	call_imm(&call, 0, 0, bytes, sizeof bytes);
-	assert_int_equal(actor_call(server, &call, &large), FOS_OK);
-	uint32_t large_weight = actor_usage(server).values_bytes - used;
-	/* The rest up to ONCE_BYTES: one that weighs what is left beside six plain ones. */
-	uint32_t rest = ONCE_BYTES - large_weight - (ONCE_SLOTS - 2) * used;
-	call = call_refinement(plain);
-	call_imm(&call, 0, 0, bytes, rest - used - 100);
-	assert_int_equal(actor_call(server, &call, &small), FOS_OK);
-	assert_int_equal(actor_usage(server).values_bytes, used + large_weight + rest);
+	/* With five plain ones, in what the pool gives for each, ONCE_BYTES. */
+	const uint64_t large = refine(server, plain, 2900), middle = refine(server, plain, 400),
+				   small = refine(server, plain, 64);
+	assert_int_equal(actor_usage(server).values_bytes + (ONCE_SLOTS - 4) * used, ONCE_BYTES);
+	struct call call;
 	for (int too_much = 0; too_much < 2; too_much++) {
 		uint64_t once = actor_give(who, actor_once(who, 5, 1000000), server);
 		limits_of(who)->slots = actor_usage(who).slots + ONCE_SLOTS;
 		limits_of(who)->values_bytes = actor_usage(who).values_bytes + ONCE_BYTES;
 		call = call_invoke(once, 0, 0);
 		unsigned entry = call_slot(&call, plain);
-		for (unsigned i = 0; i < ONCE_SLOTS - 2; i++)
+		for (unsigned i = 0; i < ONCE_SLOTS - 3; i++)
 			call_cap(&call, 0, i, entry);
+		call_cap(&call, 0, ONCE_SLOTS - 3, call_slot(&call, middle));
 		call_cap(&call, 0, ONCE_SLOTS - 2, call_slot(&call, large));
 		call_cap(&call, 0, ONCE_SLOTS - 1, call_slot(&call, too_much ? large : small));
 		uint32_t slots = limits_of(who)->slots;

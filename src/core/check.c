@@ -44,11 +44,6 @@ static uint32_t hashed(const struct hash *hash)
 	return count;
 }
 
-static uint64_t weight_of(const struct value *value)
-{
-	return value != NULL ? value->weight : 0;
-}
-
 static void met_timer(struct sums *sums, const struct timer *timer)
 {
 	sums->timers += timer->armed;
@@ -112,7 +107,8 @@ static const char *check_invocation(struct sums *sums, const struct account *acc
 		return NULL;
 	out->parked++;
 	out->finishing += inv->finishing;
-	out->values += (inv->bundle != NULL ? inv->bundle->weight : 0) + weight_of(inv->on_error);
+	out->values +=
+		(inv->bundle != NULL ? inv->bundle->weight : 0) + core_value_weight(inv->on_error);
 	return NULL;
 }
 
@@ -307,7 +303,7 @@ static const char *check_deliveries(struct sums *sums, const struct process *pro
 		const struct delivery *delivery = entry->content;
 		REQUIRE(delivery->id == core_table_handle(entry, i), "a delivery under another's name");
 		REQUIRE(delivery->object->deliveries > 0, "a delivery of what has none");
-		*values += weight_of(delivery->on_error);
+		*values += core_value_weight(delivery->on_error);
 		plain += !delivery->once;
 		once += delivery->once;
 	}
@@ -337,7 +333,7 @@ static const char *check_space(struct sums *sums, const struct process *process,
 			continue;
 		const struct value *value = entry->content;
 		REQUIRE(value->refs > 0, "a slot with nothing");
-		*values += value->weight;
+		*values += core_value_weight(value);
 		const struct tracked *tracked = core_value_tracked(value);
 		if (tracked != NULL && core_tracked_is_maker(tracked, process))
 			sums->own++;
@@ -366,7 +362,7 @@ static const char *check_process(struct sums *sums, const struct process *proces
 		const struct lending *lending = RECORD(at, lending, of_process);
 		REQUIRE(lending->session != NULL && (lending->value == NULL) == !list_empty(&lending->hash),
 				"a child that nobody knows");
-		values += weight_of(lending->value);
+		values += core_value_weight(lending->value);
 		sums->calls += lending->asked.number != 0;
 		sums->uses += lending->parent != NULL && !lending->holds;
 		sums->own += lending->parent != NULL && lending->value != NULL &&

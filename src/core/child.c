@@ -77,7 +77,7 @@ static struct lending *add_lending(struct core *core, const struct caller *calle
 	lending->parent = core_value_tracked(value);
 	core_tracked_use(lending->parent);
 	lending->value = core_value_hold(value);
-	process->values += value->weight;
+	process->values += core_value_weight(value);
 	if (is_makers(lending))
 		lending->parent->own++;
 	return lending;
@@ -90,7 +90,7 @@ static fos_status make_there(struct core *core, const struct caller *caller, str
 	struct session *session;
 	fos_status status = core_session_to(core, &value->ref, &session);
 	if (status == FOS_OK && (process->usage.objects >= core->config.limits.objects ||
-							 !core_space_fits(core, process, 1, value->weight)))
+							 !core_space_fits(core, process, 1, core_value_weight(value))))
 		status = FOS_QUOTA;
 	if (status == FOS_OK)
 		status = core_presence(core, process, session);
@@ -218,7 +218,7 @@ static void let_go(struct core *core, struct lending *lending)
 {
 	if (lending->value == NULL)
 		return;
-	lending->process->values -= lending->value->weight;
+	lending->process->values -= core_value_weight(lending->value);
 	if (is_makers(lending))
 		lending->parent->own--;
 	core_value_release(core, lending->value);

@@ -202,15 +202,11 @@ struct request {                    /* memory_copy, understood */
 	struct invocation inherited;    /* on_error (borrowed), trace, span, end */
 };
 
-static uint64_t weight_of(const struct value *value)
-{
-	return value != NULL ? value->weight : 0;
-}
-
 static struct copy *add_copy(struct core *core, const struct caller *caller,
 							 const struct request *request)
 {
-	uint64_t weight = weight_of(request->then) + weight_of(request->inherited.on_error);
+	uint64_t weight =
+		core_value_weight(request->then) + core_value_weight(request->inherited.on_error);
 	struct process *process = caller->channel->process;
 	if (!core_space_fits(core, process, 0, weight))
 		return NULL;
@@ -260,7 +256,7 @@ void core_ask_send(struct core *core, struct session *session, struct ask *ask)
 		return;
 	}
 	struct plan plan;
-	fos_status status = core_plan(core, ask->args, ask->on_error, &plan);
+	fos_status status = core_plan(ask->args, ask->on_error, &plan);
 	BASE_ASSERT(status == FOS_OK);
 	status = core_tracked_set_out(core, session, &plan);
 	if (status != FOS_OK) {
@@ -411,7 +407,7 @@ static fos_status start_there(struct core *core, struct copy *copy, const struct
 	struct plan plan;
 	status = make_ask(core, request, &ask->args);
 	if (status == FOS_OK)
-		status = core_plan(core, ask->args, ask->on_error, &plan);
+		status = core_plan(ask->args, ask->on_error, &plan);
 	if (status != FOS_OK) {
 		free_ask(core, ask);
 		return status;

@@ -113,8 +113,7 @@ static fos_status check(struct core *core, const struct outgoing *want, struct o
 		return find_here(core, want, dst);
 	struct plan plan;
 	fos_status status = core_session_to(core, &want->dst_ref, to);
-	return status != FOS_OK ? status
-							: core_plan(core, want->landing.args, want->landing.on_error, &plan);
+	return status != FOS_OK ? status : core_plan(want->landing.args, want->landing.on_error, &plan);
 }
 
 static void move_slice(struct core *core, struct outgoing *out);
@@ -235,7 +234,7 @@ static void send_abort(struct core *core, struct outgoing *out)
 {
 	CORE_COVER(core, copy_abort);
 	struct plan plan;
-	fos_status status = core_plan(core, NULL, NULL, &plan);
+	fos_status status = core_plan(NULL, NULL, &plan);
 	BASE_ASSERT(status == FOS_OK);
 	struct wire_message_data *message =
 		core_session_send(core, out->to, WIRE_MESSAGE_TYPE_DATA, sizeof *message + plan.size);
@@ -253,7 +252,7 @@ static fos_status send_slice(struct core *core, struct outgoing *out)
 	struct bundle *args = out->sent == 0 ? out->landing.args : NULL;
 	struct value *on_error = args != NULL ? out->landing.on_error : NULL;
 	struct plan plan;
-	fos_status status = core_plan(core, args, on_error, &plan);
+	fos_status status = core_plan(args, on_error, &plan);
 	BASE_ASSERT(status == FOS_OK);
 	status = core_tracked_set_out(core, out->to, &plan);
 	if (status != FOS_OK)

@@ -19,7 +19,7 @@
 
 /* ------------------------------------------------------------------ pools, tables, timers */
 
-enum { POOL_CLASSES = 23, POOL_SMALLEST = 64, POOL_LARGEST = 128 << 10 };
+enum { POOL_CLASSES = 24, POOL_SMALLEST = 48, POOL_LARGEST = 128 << 10 };
 
 struct pool {
 	struct pool_class {
@@ -84,29 +84,33 @@ static inline bool core_ref_equal(const struct core_ref *a, const struct core_re
 		   a->serial == b->serial;
 }
 
+/* There may be a million: with its entry in a table of slots one takes a cache line. */
 struct value { /* immutable, counted */
 	uint32_t refs;
-	uint32_t weight; /* bytes with all that it holds, saturating */
-	struct core_ref ref;
+	uint16_t number; /* encoding: entry; of the plan that has this value there, else of none */
+	uint8_t height;
+	uint8_t kind : 2;   /* enum fos_kind */
+	uint8_t rights : 2; /* Memory: enum fos_rights */
+	bool tracked : 1;   /* it is a struct tracked_value */
+	union {
+		struct core_ref ref;
+		struct value *next; /* being released */
+	};
 	union {
 		struct {
 			uint64_t offset, length; /* Memory */
 		};
 		struct bundle *bundle; /* Request; NULL: nothing bound */
 	};
-	union {
-		uint64_t mark;      /* encoding: equals core->mark when it has a number */
-		struct value *next; /* being released */
-	};
-	uint16_t number; /* encoding: entry */
-	uint8_t kind, rights;
-	uint8_t height;
-	bool tracked; /* it is a struct tracked_value */
 };
 struct tracked_value {
 	struct value value;
 	struct tracked *tracked; /* of the object: each reference to the value is counted there */
 };
+/* What the pool gives for one; parts_test.c holds it. */
+enum { VALUE_ROOM = 48, TRACKED_VALUE_ROOM = 64 };
+_Static_assert(sizeof(struct value) <= VALUE_ROOM && sizeof(struct tracked_value) <= 64,
+			   "a slot takes 64 bytes");
 
 struct bound {
 	struct value *value;
@@ -142,7 +146,8 @@ struct built {
 	struct addition call; /* what entry 0 adds */
 };
 
-/* The distinct values below a bundle, for encoding. */
+/* The distinct values below a bundle, for encoding. One that is in here has its place as its
+ * `number`; any other has some number, where another is, or none. */
 struct plan {
 	struct value *values[FOS_ENTRIES_MAX]; /* from 1, rising by height */
 	unsigned count, ranges, bounds;        /* entry 0 included */
@@ -624,7 +629,6 @@ struct core {
 	struct pool pool;
 	uint64_t now;
 	uint64_t serial; /* of the newest object, without the ONCE bit */
-	uint64_t mark;
 	struct base_random random;
 	struct timer *timers;
 	struct table objects, copies, outgoing;
@@ -748,6 +752,16 @@ static inline struct tracked *core_value_tracked(const struct value *value)
 {
 	return value->tracked ? ((const struct tracked_value *)(const void *)value)->tracked : NULL;
 }
+/* Bytes with all that it holds, saturating; NULL: 0. It never changes, so that a charge is refunded
+ * exactly. */
+static inline uint32_t core_value_weight(const struct value *value)
+{
+	if (value == NULL)
+		return 0;
+	uint32_t own = value->tracked ? TRACKED_VALUE_ROOM : VALUE_ROOM;
+	uint32_t held = value->kind == FOS_REQUEST && value->bundle != NULL ? value->bundle->weight : 0;
+	return held > UINT32_MAX - own ? UINT32_MAX : own + held;
+}
 static inline struct value *core_value_hold(struct value *value)
 {
 	if (value == NULL)
@@ -796,8 +810,7 @@ fos_status core_args_refine(struct core *core, const struct value *base, const s
 struct value *core_args_named(struct process *process, const struct built *built, uint64_t cap);
 
 /* Whether bundle and on_error fit into one message, and how. QUOTA: more than one can carry. */
-fos_status core_plan(struct core *core, struct bundle *bundle, struct value *on_error,
-					 struct plan *out);
+fos_status core_plan(struct bundle *bundle, struct value *on_error, struct plan *out);
 /* Writes plan->size bytes. */
 void core_plan_write(const struct plan *plan, const struct bundle *bundle,
 					 const struct value *on_error, uint8_t *out);

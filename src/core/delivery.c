@@ -96,10 +96,10 @@ static void return_slots(struct core *core, struct process *process,
  * Process whose invocations that came back hold more than its quota. */
 static bool fits_once(const struct invocation *inv)
 {
-	uint64_t bytes = inv->on_error != NULL ? inv->on_error->weight : 0;
+	uint64_t bytes = core_value_weight(inv->on_error);
 	uint32_t cap_count = inv->bundle != NULL ? inv->bundle->cap_count : 0;
 	for (uint32_t i = 0; i < cap_count; i++)
-		bytes += inv->bundle->caps[i].value->weight;
+		bytes += core_value_weight(inv->bundle->caps[i].value);
 	return cap_count <= ONCE_SLOTS && bytes <= ONCE_BYTES;
 }
 
@@ -127,7 +127,7 @@ static fos_status make(struct core *core, const struct invocation *inv, struct o
 	struct channel *channel = object->request.channel;
 	struct process *process = channel->process;
 	uint32_t cap_count = inv->bundle != NULL ? inv->bundle->cap_count : 0;
-	uint32_t weight = inv->on_error != NULL ? inv->on_error->weight : 0;
+	uint32_t weight = core_value_weight(inv->on_error);
 	bool kept = object->once && fits_once(inv);
 	if (!kept && !core_space_fits(core, process, cap_count, weight))
 		return FOS_QUOTA;
@@ -217,7 +217,7 @@ void core_delivery_finish(struct core *core, struct delivery *delivery, fos_stat
 	tell_span(core, delivery, status);
 	return_slots(core, process, delivery, delivery->cap_count);
 	if (delivery->on_error != NULL)
-		process->values -= delivery->on_error->weight;
+		process->values -= core_value_weight(delivery->on_error);
 	core_value_release(core, delivery->on_error);
 	core_table_remove(&process->deliveries, delivery->id);
 	list_remove(&delivery->of_channel);

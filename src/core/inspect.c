@@ -377,7 +377,7 @@ static void count_slots(const struct process *process, struct core_view_process 
 		if (entry == NULL)
 			continue;
 		out->slots++;
-		out->values += ((const struct value *)entry->content)->weight;
+		out->values += core_value_weight(entry->content);
 	}
 }
 
@@ -389,7 +389,7 @@ static void count_deliveries(const struct process *process, struct core_view_pro
 		if (delivery == NULL)
 			continue;
 		out->deliveries += !delivery->once;
-		out->values += delivery->on_error != NULL ? delivery->on_error->weight : 0;
+		out->values += core_value_weight(delivery->on_error);
 	}
 }
 

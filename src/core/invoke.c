@@ -48,7 +48,7 @@ struct invocation *core_invocation_keep(struct core *core, const struct invocati
 static uint64_t weight_of(const struct invocation *inv)
 {
 	uint64_t weight = inv->bundle != NULL ? inv->bundle->weight : 0;
-	return weight + (inv->on_error != NULL ? inv->on_error->weight : 0);
+	return weight + core_value_weight(inv->on_error);
 }
 
 bool core_may_wait(const struct core *core, const struct invocation *inv)
@@ -207,7 +207,7 @@ static fos_status submit_there(struct core *core, struct invocation *inv)
 	struct plan plan;
 	fos_status status = core_session_to(core, &inv->target, &session);
 	if (status == FOS_OK)
-		status = core_plan(core, inv->bundle, inv->on_error, &plan);
+		status = core_plan(inv->bundle, inv->on_error, &plan);
 	if (status != FOS_OK)
 		return status;
 	struct park *park = core_park_find(core, session, &inv->target);

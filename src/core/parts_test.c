@@ -68,6 +68,15 @@ static void pool_ends(void **state)
 	drop_core();
 }
 
+/* Weights are made of these, and a plain slot takes a table's entry and a value. */
+static void values_are_small(void **state)
+{
+	(void)state;
+	assert_int_equal(core_pool_room(sizeof(struct value)), VALUE_ROOM);
+	assert_int_equal(core_pool_room(sizeof(struct tracked_value)), TRACKED_VALUE_ROOM);
+	assert_true(sizeof(struct table_entry) + VALUE_ROOM <= 64);
+}
+
 /* A handle never names a second thing, whatever is added and removed between. */
 static void handles_are_for_ever(void **state)
 {
@@ -179,9 +188,10 @@ static void timers_in_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(pool_rooms),           cmocka_unit_test(pool_ends),
-		cmocka_unit_test(handles_are_for_ever), cmocka_unit_test(generations_end),
-		cmocka_unit_test(timers_in_order),      cmocka_unit_test(tables_grow),
+		cmocka_unit_test(pool_rooms),       cmocka_unit_test(pool_ends),
+		cmocka_unit_test(values_are_small), cmocka_unit_test(handles_are_for_ever),
+		cmocka_unit_test(generations_end),  cmocka_unit_test(timers_in_order),
+		cmocka_unit_test(tables_grow),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

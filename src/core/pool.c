@@ -13,12 +13,12 @@ static unsigned class_of(size_t size)
 		return 0;
 	unsigned top = 63u - (unsigned)__builtin_clzll(size - 1);
 	unsigned half = size - 1 < (size_t)3 << (top - 1) ? 1 : 2;
-	return 2 * (top - 6) + half;
+	return 2 * top - 11 + half;
 }
 
 static size_t class_size(unsigned class)
 {
-	return class % 2 ? (size_t)96 << (class / 2) : (size_t)64 << (class / 2);
+	return class % 2 ? (size_t)64 << (class / 2) : (size_t)48 << (class / 2);
 }
 
 size_t core_pool_room(size_t size)

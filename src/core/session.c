@@ -168,7 +168,7 @@ static void send_queued(struct core *core, struct session *session, struct invoc
 	list_remove(&inv->link);
 	core_invocation_go(core, inv);
 	/* It fitted when it was taken, and values do not change. */
-	fos_status status = core_plan(core, inv->bundle, inv->on_error, &plan);
+	fos_status status = core_plan(inv->bundle, inv->on_error, &plan);
 	BASE_ASSERT(status == FOS_OK);
 	status = core_tracked_set_out(core, session, &plan);
 	if (status == FOS_OK)

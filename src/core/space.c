@@ -44,7 +44,7 @@ static fos_status put(struct core *core, struct process *process, struct value *
 	if (value->tracked)
 		enter_tracked(core, process, core_value_tracked(value));
 	process->usage.slots++;
-	process->values += value->weight;
+	process->values += core_value_weight(value);
 	*out = cap;
 	return FOS_OK;
 }
@@ -52,7 +52,7 @@ static fos_status put(struct core *core, struct process *process, struct value *
 fos_status core_slot_add(struct core *core, struct process *process, struct value *value,
 						 bool borrowed, uint64_t *out)
 {
-	if (!core_space_fits(core, process, 1, value->weight))
+	if (!core_space_fits(core, process, 1, core_value_weight(value)))
 		return FOS_QUOTA;
 	return put(core, process, value, borrowed, out);
 }
@@ -78,7 +78,7 @@ struct value *core_slot_value(const struct process *process, uint64_t cap)
 static void leave(struct core *core, struct process *process, struct value *value)
 {
 	process->usage.slots -= !PLANTED(refund_slot);
-	process->values -= PLANTED(refund_values) ? 0 : value->weight;
+	process->values -= PLANTED(refund_values) ? 0 : core_value_weight(value);
 	if (value->tracked && core_tracked_is_maker(core_value_tracked(value), process))
 		core_value_tracked(value)->own--;
 	core_value_release(core, value);

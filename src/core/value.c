@@ -27,11 +27,7 @@ static struct value *new_value(struct core *core, const struct core_ref *ref, en
 	struct value *value = core_alloc(core, size);
 	if (value == NULL)
 		return NULL;
-	*value = (struct value){.refs = 1,
-							.weight = (uint32_t)core_pool_room(size),
-							.ref = *ref,
-							.kind = (uint8_t)kind,
-							.tracked = tracked != NULL};
+	*value = (struct value){.refs = 1, .ref = *ref, .kind = kind & 3u, .tracked = tracked != NULL};
 	if (tracked != NULL) {
 		((struct tracked_value *)value)->tracked = tracked;
 		core_tracked_hold(tracked);
@@ -47,7 +43,7 @@ struct value *core_value_memory(struct core *core, const struct core_ref *ref,
 	if (value != NULL) {
 		value->offset = offset;
 		value->length = length;
-		value->rights = rights;
+		value->rights = rights & 3u; /* it has no more bits: the decoder saw to it */
 	}
 	return value;
 }
@@ -62,7 +58,6 @@ struct value *core_value_request(struct core *core, const struct core_ref *ref,
 	}
 	value->bundle = bundle;
 	if (bundle != NULL) {
-		value->weight = add_weight(value->weight, bundle->weight);
 		value->height = bundle->height;
 	}
 	return value;
@@ -239,7 +234,7 @@ static void fill_ranges(struct bundle *bundle, const struct pieces *pieces)
 static void hold_child(struct bundle *bundle, struct value *child)
 {
 	core_value_hold(child);
-	bundle->weight = add_weight(bundle->weight, child->weight);
+	bundle->weight = add_weight(bundle->weight, core_value_weight(child));
 	bundle->height = (uint8_t)BASE_MAX(bundle->height, child->height + 1u);
 }
 

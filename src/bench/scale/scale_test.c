@@ -11,7 +11,7 @@
 #include "base/base.h"
 #include "cluster.h"
 
-enum { SLOT_MOST = 80 };
+enum { SLOT_MOST = 64 };
 
 static void a_slot_is_small(void **state)
 {
