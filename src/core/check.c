@@ -44,6 +44,23 @@ static uint32_t hashed(const struct hash *hash)
 	return count;
 }
 
+/* Each record is in the bucket where it is looked for. */
+static const char *check_lookup(const struct lookup *lookup)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < lookup->buckets; i++) {
+		const struct list *bucket = core_lookup_at(lookup, i);
+		EACH (at, bucket) {
+			uint64_t key = lookup->key(at);
+			REQUIRE(core_lookup_bucket((struct lookup *)(uintptr_t)lookup, key) == bucket,
+					"a record in a wrong bucket");
+			count++;
+		}
+	}
+	REQUIRE(count == lookup->count, "records of a lookup are miscounted");
+	return NULL;
+}
+
 static void met_timer(struct sums *sums, const struct timer *timer)
 {
 	sums->timers += timer->armed;
@@ -578,8 +595,9 @@ static const char *check_record(const struct tracked *tracked, struct sums *sums
 
 static const char *check_tracked(struct sums *sums)
 {
-	for (unsigned i = 0; i < BUCKETS; i++) {
-		EACH (at, &sums->core->tracked.buckets[i])
+	const struct lookup *lookup = &sums->core->tracked;
+	for (uint32_t i = 0; i < lookup->buckets; i++) {
+		EACH (at, core_lookup_at(lookup, i))
 			TRY(check_record(RECORD(at, tracked, hash), sums));
 	}
 	return NULL;
@@ -592,6 +610,10 @@ const char *core_check(const struct core *core)
 	struct sums sums = {.core = core};
 	struct account_sums house;
 	REQUIRE(list_empty(&core->ready) && list_empty(&core->dirty), "a step that did not end");
+	TRY(check_lookup(&core->lendings));
+	TRY(check_lookup(&core->tracked));
+	TRY(check_lookup(&core->slots_monitored));
+	TRY(check_lookup(&core->watchers));
 	TRY(check_account(&sums, &core->house, &house));
 	TRY(check_processes(&sums));
 	TRY(check_sessions(&sums));
@@ -603,9 +625,8 @@ const char *core_check(const struct core *core)
 	REQUIRE(sums.uses == 0, "uses of tracked children are miscounted");
 	REQUIRE(sums.own == 0, "the makers' own slots are miscounted");
 	REQUIRE(sums.waiters == hashed(&core->waiters) && sums.parks == hashed(&core->parks) &&
-				sums.incoming == hashed(&core->incoming) &&
-				sums.watchers == hashed(&core->watchers) &&
-				sums.monitors == hashed(&core->slots_monitored),
+				sums.incoming == hashed(&core->incoming) && sums.watchers == core->watchers.count &&
+				sums.monitors == core->slots_monitored.count,
 			"a record that nobody finds");
 	REQUIRE(sums.calls == core->calls.live && sums.copies == core->copies.live &&
 				sums.monitors + sums.unwatched == core->monitors.live,

@@ -197,14 +197,19 @@ void core_children_session_end(struct core *core, struct session *session)
 
 /* ------------------------------------------------------------------ the maker's Controller */
 
-static struct list *bucket_of(struct core *core, const struct core_ref *ref)
+static uint64_t key_of(const struct core_ref *ref)
 {
-	return core_hash_bucket(&core->lendings, ref->serial ^ base_mix64(ref->node));
+	return ref->serial ^ base_mix64(ref->node);
+}
+
+uint64_t core_lending_key(const struct list *node)
+{
+	return key_of(&BASE_CONTAINER(node, struct lending, hash)->ref);
 }
 
 struct lending *core_lending_find(struct core *core, const struct core_ref *ref)
 {
-	struct list *bucket = bucket_of(core, ref);
+	struct list *bucket = core_lookup_bucket(&core->lendings, key_of(ref));
 	for (struct list *at = bucket->next; at != bucket; at = at->next) {
 		struct lending *lending = BASE_CONTAINER(at, struct lending, hash);
 		if (core_ref_equal(&lending->ref, ref))
@@ -238,7 +243,7 @@ void core_lending_end(struct core *core, struct lending *lending, enum fos_gone 
 		core_table_remove(&core->calls, lending->asked.number);
 	lending->process->usage.objects--;
 	list_remove(&lending->cleanup.link);
-	list_remove(&lending->hash);
+	core_lookup_remove(&core->lendings, &lending->hash);
 	list_remove(&lending->of_process);
 	list_remove(&lending->of_session);
 	core_free(core, lending, sizeof *lending);
@@ -286,7 +291,7 @@ static void made(struct core *core, struct lending *lending)
 {
 	uint64_t cap = 0;
 	fos_status status = hand_over(core, lending, &cap);
-	list_push(bucket_of(core, &lending->ref), &lending->hash);
+	core_lookup_add(core, &core->lendings, &lending->hash);
 	if (status == FOS_OK) {
 		hold_parent(lending);
 		core_complete_cap(core, &lending->caller, cap);

@@ -39,11 +39,14 @@ struct core *core_create(const struct core_config *config)
 	core_table_init(&core->outgoing, TABLE_MAX, true);
 	core_table_init(&core->calls, TABLE_MAX, true);
 	core_table_init(&core->monitors, TABLE_MAX, true);
-	struct hash *hashes[] = {
-		&core->processes, &core->sessions, &core->waiters,         &core->parks,    &core->incoming,
-		&core->leaving,   &core->lendings, &core->slots_monitored, &core->watchers, &core->tracked};
+	struct hash *hashes[] = {&core->processes, &core->sessions, &core->waiters,
+							 &core->parks,     &core->incoming, &core->leaving};
 	for (unsigned i = 0; i < BASE_COUNT(hashes); i++)
 		core_hash_init(hashes[i]);
+	core_lookup_init(&core->lendings, core_lending_key);
+	core_lookup_init(&core->tracked, core_tracked_key);
+	core_lookup_init(&core->slots_monitored, core_monitor_key);
+	core_lookup_init(&core->watchers, core_watcher_key);
 	struct list *lists[] = {&core->all_sessions, &core->ready,   &core->dirty,
 							&core->later,        &core->askings, &core->due,
 							&core->told,         &core->sweeps,  &core->tracked_changed};

@@ -71,6 +71,15 @@ struct hash {
 	struct list buckets[BUCKETS];
 };
 
+/* The same for records of which there may be a million: the buckets become more with them. */
+struct lookup {
+	struct list first[BUCKETS];
+	struct list *more[LOOKUP_DOUBLINGS]; /* BUCKETS, twice and four times as many, ... */
+	uint32_t buckets;                    /* in use */
+	uint32_t count;                      /* of records */
+	uint64_t (*key)(const struct list *node);
+};
+
 /* ------------------------------------------------------------------ values */
 
 struct core_ref { /* names an object in the whole cluster and for ever */
@@ -635,11 +644,11 @@ struct core {
 	struct table calls; /* struct asked */
 	struct table monitors;
 	struct hash processes, sessions, waiters, parks, incoming;
-	struct hash leaving;  /* struct process: gone, but not free */
-	struct hash lendings; /* struct lending, by what they name */
-	struct hash slots_monitored;
-	struct hash watchers;
-	struct hash tracked;
+	struct hash leaving;    /* struct process: gone, but not free */
+	struct lookup lendings; /* struct lending, by what they name */
+	struct lookup slots_monitored;
+	struct lookup watchers;
+	struct lookup tracked;
 	struct list all_sessions;
 	struct list ready;   /* struct channel */
 	struct list dirty;   /* struct session */
@@ -712,6 +721,20 @@ static inline uint64_t core_table_handle(const struct table_entry *entry, uint32
 
 void core_hash_init(struct hash *hash);
 struct list *core_hash_bucket(struct hash *hash, uint64_t key);
+
+/* key: a record's, by its link; it stays the same while it is in there. */
+void core_lookup_init(struct lookup *lookup, uint64_t (*key)(const struct list *node));
+/* The bucket where records of this key are. */
+struct list *core_lookup_bucket(struct lookup *lookup, uint64_t key);
+void core_lookup_add(struct core *core, struct lookup *lookup, struct list *node);
+void core_lookup_remove(struct lookup *lookup, struct list *node); /* if it is in there */
+/* For walks: of lookup->buckets. */
+const struct list *core_lookup_at(const struct lookup *lookup, uint32_t bucket);
+/* Who knows the keys. */
+uint64_t core_lending_key(const struct list *node);
+uint64_t core_tracked_key(const struct list *node);
+uint64_t core_monitor_key(const struct list *node);
+uint64_t core_watcher_key(const struct list *node);
 
 void core_timer_init(struct timer *timer, enum timer_kind kind);
 void core_timer_start(struct core *core, struct timer *timer, uint64_t when);

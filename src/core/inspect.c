@@ -192,8 +192,8 @@ static void walk_sessions(const struct core *core, const struct core_visitor *vi
 static void walk_lendings(const struct core *core, const struct core_visitor *visitor,
 						  void *context)
 {
-	for (unsigned i = 0; i < BUCKETS; i++) {
-		const struct list *bucket = &core->lendings.buckets[i];
+	for (uint32_t i = 0; i < core->lendings.buckets; i++) {
+		const struct list *bucket = core_lookup_at(&core->lendings, i);
 		for (const struct list *at = bucket->next; at != bucket; at = at->next) {
 			const struct lending *lending = BASE_CONTAINER(at, struct lending, hash);
 			struct core_view_lending view = {view_ref(&lending->ref), lending->process->serial};
@@ -218,8 +218,8 @@ static struct core_view_tracked view_tracked(const struct tracked *tracked)
 
 static void walk_tracked(const struct core *core, const struct core_visitor *visitor, void *context)
 {
-	for (unsigned i = 0; i < BUCKETS; i++) {
-		const struct list *bucket = &core->tracked.buckets[i];
+	for (uint32_t i = 0; i < core->tracked.buckets; i++) {
+		const struct list *bucket = core_lookup_at(&core->tracked, i);
 		for (const struct list *at = bucket->next; at != bucket; at = at->next) {
 			const struct tracked *tracked = BASE_CONTAINER(at, struct tracked, hash);
 			struct core_view_tracked view = view_tracked(tracked);

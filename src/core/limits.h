@@ -70,6 +70,10 @@ enum {
 	/* Buckets of the tables by number. Processes, sessions: about their defaults. Waiters, parks
 	 * and incoming copies: enough that chains stay short up to tens of thousands. */
 	BUCKETS = 256,
+	/* Of the lookups: so many records a bucket on the average; buckets at most, which is enough for
+	 * all that a table can hold. */
+	LOOKUP_LOAD = 2,
+	LOOKUP_DOUBLINGS = 11,
 
 	/* One step's outputs: room is taken by this many bytes; no single record needs more. */
 	OUTPUT_CHUNK = 64 << 10,

@@ -160,6 +160,68 @@ static void generations_end(void **state)
 }
 
 /* Against a plain search for the least. */
+struct numbered {
+	uint64_t number;
+	struct list link;
+};
+
+static uint64_t number_of(const struct list *node)
+{
+	return BASE_CONTAINER(node, struct numbered, link)->number;
+}
+
+static unsigned longest(struct lookup *lookup)
+{
+	unsigned most = 0;
+	for (uint32_t i = 0; i < lookup->buckets; i++) {
+		const struct list *bucket = core_lookup_at(lookup, i);
+		unsigned length = 0;
+		for (const struct list *at = bucket->next; at != bucket; at = at->next) {
+			assert_ptr_equal(core_lookup_bucket(lookup, number_of(at)), bucket);
+			length++;
+		}
+		most = BASE_MAX(most, length);
+	}
+	return most;
+}
+
+/* Where there is memory for it no bucket gets long; where there is none all is found all the same.
+ */
+static void lookups_grow(void **state)
+{
+	(void)state;
+	enum { COUNT = 100000 };
+	static struct numbered records[COUNT];
+	for (int scarce = 0; scarce < 2; scarce++) {
+		struct core *core = make_core(64 << 20);
+		struct lookup lookup;
+		core_lookup_init(&lookup, number_of);
+		for (uint32_t i = 0; i < COUNT; i++) {
+			if (scarce && i == COUNT / 4)
+				core->config.limits.memory = 1;
+			records[i].number = 7 * i;
+			list_init(&records[i].link);
+			core_lookup_remove(&lookup, &records[i].link); /* is in no list */
+			core_lookup_add(core, &lookup, &records[i].link);
+		}
+		assert_int_equal(lookup.count, COUNT);
+		assert_in_range(longest(&lookup), LOOKUP_LOAD, scarce ? 120 : 40);
+		assert_in_range(lookup.buckets, scarce ? COUNT / LOOKUP_LOAD / 8 : COUNT / LOOKUP_LOAD - 1,
+						COUNT / LOOKUP_LOAD);
+		for (uint32_t i = 0; i < COUNT; i += 2)
+			core_lookup_remove(&lookup, &records[i].link);
+		assert_int_equal(lookup.count, COUNT / 2);
+		unsigned left = 0;
+		for (uint32_t i = 0; i < lookup.buckets; i++) {
+			const struct list *bucket = core_lookup_at(&lookup, i);
+			for (const struct list *at = bucket->next; at != bucket; at = at->next, left++)
+				assert_int_equal(number_of(at) / 7 % 2, 1);
+		}
+		assert_int_equal(left, COUNT / 2);
+		drop_core();
+	}
+}
+
 static void timers_in_order(void **state)
 {
 	(void)state;
@@ -191,7 +253,7 @@ int main(void)
 		cmocka_unit_test(pool_rooms),       cmocka_unit_test(pool_ends),
 		cmocka_unit_test(values_are_small), cmocka_unit_test(handles_are_for_ever),
 		cmocka_unit_test(generations_end),  cmocka_unit_test(timers_in_order),
-		cmocka_unit_test(tables_grow),
+		cmocka_unit_test(tables_grow),      cmocka_unit_test(lookups_grow),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

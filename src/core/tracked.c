@@ -46,14 +46,19 @@
 
 /* ------------------------------------------------------------------ records */
 
-static struct list *bucket_of(struct core *core, const struct core_ref *ref)
+static uint64_t key_of(const struct core_ref *ref)
 {
-	return core_hash_bucket(&core->tracked, ref->serial ^ ref->epoch);
+	return ref->serial ^ ref->epoch;
+}
+
+uint64_t core_tracked_key(const struct list *node)
+{
+	return key_of(&BASE_CONTAINER(node, struct tracked, hash)->ref);
 }
 
 static struct tracked *find(struct core *core, const struct core_ref *ref)
 {
-	struct list *bucket = bucket_of(core, ref);
+	struct list *bucket = core_lookup_bucket(&core->tracked, key_of(ref));
 	for (struct list *at = bucket->next; at != bucket; at = at->next) {
 		struct tracked *tracked = BASE_CONTAINER(at, struct tracked, hash);
 		if (core_ref_equal(&tracked->ref, ref))
@@ -73,7 +78,7 @@ static struct tracked *make(struct core *core, const struct core_ref *ref)
 							&tracked->monitors};
 	for (unsigned i = 0; i < BASE_COUNT(lists); i++)
 		list_init(lists[i]);
-	list_push(bucket_of(core, ref), &tracked->hash);
+	core_lookup_add(core, &core->tracked, &tracked->hash);
 	return tracked;
 }
 
@@ -129,7 +134,7 @@ static void free_rubbish(struct core *core, struct tracked *tracked)
 	if (!is_rubbish(tracked))
 		return;
 	BASE_ASSERT(list_empty(&tracked->holders) && list_empty(&tracked->queue));
-	list_remove(&tracked->hash);
+	core_lookup_remove(&core->tracked, &tracked->hash);
 	list_remove(&tracked->changed);
 	list_remove(&tracked->of_owner);
 	core_free(core, tracked, sizeof *tracked);

@@ -177,8 +177,8 @@ static void check_tables(struct game *game)
 {
 	for (unsigned node = 0; node < NODES; node++) {
 		struct core *core = core_of(game, node);
-		for (unsigned i = 0; i < BUCKETS; i++) {
-			const struct list *bucket = &core->tracked.buckets[i];
+		for (uint32_t i = 0; i < core->tracked.buckets; i++) {
+			const struct list *bucket = core_lookup_at(&core->tracked, i);
 			for (const struct list *at = bucket->next; at != bucket; at = at->next)
 				check_record(game, node, BASE_CONTAINER(at, struct tracked, hash));
 		}

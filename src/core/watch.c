@@ -25,15 +25,21 @@
 
 /* ------------------------------------------------------------------ the record of a monitor */
 
-static struct list *bucket_of(struct core *core, const struct process *process, uint64_t cap)
+static uint64_t key_of(const struct process *process, uint64_t cap)
 {
-	return core_hash_bucket(&core->slots_monitored, cap ^ base_mix64(process->serial));
+	return cap ^ base_mix64(process->serial);
+}
+
+uint64_t core_monitor_key(const struct list *node)
+{
+	const struct monitor *monitor = BASE_CONTAINER(node, struct monitor, hash);
+	return key_of(monitor->process, monitor->cap);
 }
 
 static struct monitor *find(struct core *core, const struct process *process, uint64_t cap,
 							bool delegate)
 {
-	struct list *bucket = bucket_of(core, process, cap);
+	struct list *bucket = core_lookup_bucket(&core->slots_monitored, key_of(process, cap));
 	for (struct list *at = bucket->next; at != bucket; at = at->next) {
 		struct monitor *monitor = BASE_CONTAINER(at, struct monitor, hash);
 		if (monitor->process == process && monitor->cap == cap && monitor->delegate == delegate)
@@ -65,7 +71,7 @@ static fos_status add(struct core *core, const struct caller *caller, uint64_t c
 							&monitor->due};
 	for (unsigned i = 0; i < BASE_COUNT(links); i++)
 		list_init(links[i]);
-	list_push(bucket_of(core, process, cap), &monitor->hash);
+	core_lookup_add(core, &core->slots_monitored, &monitor->hash);
 	list_push(&process->monitors, &monitor->of_process);
 	process->usage.monitors++;
 	slot->monitored = true;
@@ -117,7 +123,7 @@ static void free_watcher(struct core *core, struct watcher *watcher)
 	struct object *object = watcher->object;
 	if (watcher->session != NULL)
 		watcher->session->watcher_count--;
-	list_remove(&watcher->hash);
+	core_lookup_remove(&core->watchers, &watcher->hash);
 	list_remove(&watcher->of_object);
 	list_remove(&watcher->of_session);
 	core_free(core, watcher, sizeof *watcher);
@@ -135,7 +141,7 @@ static void conclude(struct core *core, struct monitor *monitor, bool known)
 		process->usage.monitors--;
 	monitor->process = NULL;
 	monitor->caller.channel = NULL;
-	list_remove(&monitor->hash);
+	core_lookup_remove(&core->slots_monitored, &monitor->hash);
 	list_remove(&monitor->of_process);
 	list_remove(&monitor->of_tracked);
 	list_remove(&monitor->due);
@@ -328,16 +334,21 @@ void core_receive_fired(struct core *core, struct session *session, const uint8_
 
 /* ------------------------------------------------------------------ the owner */
 
-static struct list *watcher_bucket(struct core *core, const struct session *session,
-								   uint64_t monitor)
+static uint64_t watcher_key(const struct session *session, uint64_t monitor)
 {
-	return core_hash_bucket(&core->watchers, monitor ^ base_mix64((uintptr_t)session));
+	return monitor ^ base_mix64((uintptr_t)session);
+}
+
+uint64_t core_watcher_key(const struct list *node)
+{
+	const struct watcher *watcher = BASE_CONTAINER(node, struct watcher, hash);
+	return watcher_key(watcher->session, watcher->monitor);
 }
 
 static struct watcher *find_watcher(struct core *core, const struct session *session,
 									uint64_t monitor)
 {
-	struct list *bucket = watcher_bucket(core, session, monitor);
+	struct list *bucket = core_lookup_bucket(&core->watchers, watcher_key(session, monitor));
 	for (struct list *at = bucket->next; at != bucket; at = at->next) {
 		struct watcher *watcher = BASE_CONTAINER(at, struct watcher, hash);
 		if (watcher->session == session && watcher->monitor == monitor)
@@ -378,7 +389,7 @@ void core_receive_watch(struct core *core, struct session *session, const uint8_
 		return;
 	}
 	session->watcher_count++;
-	list_push(watcher_bucket(core, session, watcher->monitor), &watcher->hash);
+	core_lookup_add(core, &core->watchers, &watcher->hash);
 	list_push(&session->watchers, &watcher->of_session);
 }
 
