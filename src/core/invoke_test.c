@@ -647,6 +647,40 @@ static void time_crosses_nodes(void **state)
 	world_end(world);
 }
 
+/* However often a capability is bound, in the call and in what it binds, and whatever number it had
+ * in the message before: one entry. */
+static void what_is_bound_twice_travels_once(void **state)
+{
+	(void)state;
+	struct world *world = world_new(2, NULL);
+	struct actor from = actor_new(world, A), to = actor_new(world, B);
+	uint64_t door = actor_give(to, actor_request(to, 1), from);
+	uint64_t thing = actor_request(from, 2), other = actor_request(from, 3);
+	uint64_t bytes[4];
+	for (unsigned i = 0; i < BASE_COUNT(bytes); i++) {
+		struct call call = call_invoke(door, 0, 0);
+		unsigned entry = call_slot(&call, thing), nested = call_refine(&call, other);
+		if (i == 2) /* it had another number the last time */
+			call_cap(&call, 0, 0, call_slot(&call, other));
+		call_cap(&call, nested, 1, entry);
+		call_cap(&call, 0, 1, nested);
+		if (i > 0)
+			call_cap(&call, 0, 2, entry);
+		uint64_t before = core_counters(from.node->core)->sent_bytes.invoke;
+		assert_int_equal(actor_call(from, &call, NULL), FOS_OK);
+		world_settle(world);
+		bytes[i] = core_counters(from.node->core)->sent_bytes.invoke - before;
+		struct arrival arrival;
+		assert_true(actor_arrival(to, &arrival));
+		assert_int_equal(arrival.cap_count, i == 0 ? 1 : i == 2 ? 3 : 2);
+		assert_int_equal(actor_finish(to, arrival.id), FOS_OK);
+	}
+	assert_int_equal(bytes[1], bytes[0] + sizeof(struct wire_bound));
+	assert_int_equal(bytes[2], bytes[1] + sizeof(struct wire_entry) + sizeof(struct wire_bound));
+	assert_int_equal(bytes[3], bytes[1]);
+	world_end(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -666,6 +700,7 @@ int main(void)
 		cmocka_unit_test(credits_come_back),
 		cmocka_unit_test(once_across),
 		cmocka_unit_test(time_crosses_nodes),
+		cmocka_unit_test(what_is_bound_twice_travels_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
