@@ -1173,8 +1173,8 @@ void core_session_break(struct core *core, struct session *session, const char *
 void core_session_dirty(struct core *core, struct session *session);
 void core_session_run(struct core *core, struct session *session);
 void core_sessions_resume(struct core *core); /* those that had more to tell */
-/* Sends what the record is about when there is a credit: of one Process in the order of these calls,
- * of all of them one each in turn; REVOKE before all others. */
+/* Sends what the record is about when there is a credit: of one Process in the order of these
+ * calls, of all of them one each in turn; REVOKE before all others. */
 void core_session_cleanup(struct core *core, struct presence *presence, struct cleanup *cleanup,
 						  enum cleanup_kind kind);
 void core_session_revoke(struct core *core, struct session *session, struct revoking *revoking);
