@@ -3,7 +3,7 @@
 
 The compiler writes who calls whom (-fcallgraph-info=su, GCC), here without optimization, so that no call is hidden in
 another. A call through a pointer counts as a call of each handler of a call or message, unless it leads out of the
-core. Every cycle must be one of ALLOWED, each with its bound and the reason for it. Prints the bytes of stack of one
+core, or asks a record for its key. Every cycle must be one of ALLOWED, each with its bound and the reason for it. Prints the bytes of stack of one
 turn of each.
 
     recursion.py GCC        (of src/core)
@@ -24,6 +24,8 @@ ALLOWED = {
 }
 OUTWARD = re.compile(r"core_grow$|core_inspect$|walk_\w+$")  # their pointers are the shell's, or the inspector's
 STACK = 64 * 1024  # bytes that all turns of one cycle may take
+ASKS_KEY = re.compile(r"split$|core_lookup_add$")  # of hash.c: their pointers are KEYS
+KEYS = re.compile(r"core_\w+_key$")
 HANDLERS = re.compile(r"(core_receive_|core_call_|receive_|call_)\w+$")
 
 
@@ -43,11 +45,17 @@ def read_graph(texts: list[str]) -> tuple[dict[str, set[str]], dict[str, int]]:
             if size:
                 stack[name] = int(size.group(1))
         for caller, callee in re.findall(r'^edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', text, flags=re.M):
-            if callee != "__indirect_call" or not OUTWARD.match(caller.split(":")[-1]):
+            if callee != "__indirect_call":
+                calls[caller].add(callee)
+            elif ASKS_KEY.match(caller.split(":")[-1]):
+                calls[caller].add("__key")
+            elif not OUTWARD.match(caller.split(":")[-1]):
                 calls[caller].add(callee)
     for name in stack:
         if HANDLERS.match(name.split(":")[-1]):
             calls["__indirect_call"].add(name)
+        if KEYS.match(name.split(":")[-1]):
+            calls["__key"].add(name)
     return calls, stack
 
 
@@ -127,7 +135,7 @@ def main() -> int:
             mistakes += filter(None, pool.map(lambda source: compile_one(sys.argv[1], source, into), sources))
             graphs = [path.read_text() for path in pathlib.Path(into).glob("*.ci")]
         calls, stack = read_graph(graphs)
-        if len(graphs) < len(sources) or not calls["__indirect_call"]:
+        if len(graphs) < len(sources) or not calls["__indirect_call"] or not calls["__key"]:
             mistakes.append("not all of the core was seen")
         mistakes += judge(calls, stack)
     for mistake in mistakes:
