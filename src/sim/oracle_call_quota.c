@@ -60,7 +60,7 @@ static bool most_parked(const struct oracle *o, const struct oracle_process *pro
 	const struct core_limits *limits = &o->config.core.limits;
 	const struct core *core = o->config.core_of(o->config.context, process->node);
 	struct core_usage usage;
-	if (process->waiting + oracle_notices(o, process).count >= limits->parked)
+	if (process->waiting + process->asking + oracle_notices(o, process).count >= limits->parked)
 		return true;
 	bool faults = o->disturbances > 0 || o->calm + 2 * o->config.core.default_time > o->now;
 	return faults && core_process_usage(core, process->serial, &usage) &&

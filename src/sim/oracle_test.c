@@ -735,6 +735,30 @@ static void who_waits_may_refuse(void **state)
 	end(&scene);
 }
 
+/* Who waits for a registry takes a place of those that wait, from a copy too. */
+static void asking_is_waiting(void **state)
+{
+	(void)state;
+	struct scene scene;
+	begin(&scene, NULL);
+	/* Soon after a fault, as a start is one, the oracle would take the core's word for it. */
+	conclude(&scene);
+	conclude(&scene);
+	uint64_t src = actor_memory(scene.a, 0, 100, FOS_READ);
+	uint64_t dst = actor_memory(scene.a, 100, 100, FOS_WRITE);
+	for (uint32_t i = 0; i < scene.a.node->config.limits.parked; i++) {
+		struct wire_call_registry_get get = {.time = 1000000000};
+		struct call call;
+		call_init(&call, WIRE_CALL_TYPE_REGISTRY_GET, &get, sizeof get, false);
+		call_submit(scene.a, &call);
+	}
+	struct call copy = call_copy(dst, src, 0, 0);
+	assert_int_equal(actor_call(scene.a, &copy, NULL), FOS_QUOTA);
+	conclude(&scene);
+	assert_string_equal(oracle_reason(scene.oracle), "");
+	end(&scene);
+}
+
 /* ------------------------------------------------------------------ the registry's place */
 
 static fos_status become_registry(struct scene *scene, struct actor actor)
@@ -840,6 +864,7 @@ int main(void)
 		cmocka_unit_test(once_may_end_by_an_inherited_on_error),
 		cmocka_unit_test(a_child_of_once_ends_for_a_reason),
 		cmocka_unit_test(who_waits_may_refuse),
+		cmocka_unit_test(asking_is_waiting),
 		cmocka_unit_test(knows_who_may_be_the_registry),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
