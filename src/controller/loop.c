@@ -164,7 +164,7 @@ static void rest(struct controller *c)
 
 void loop_run(struct controller *c)
 {
-	uint32_t looks = 0, yields = 0; /* without anything */
+	uint32_t looks = 0, waited = 0; /* without anything; a look and a yield take the same time */
 	enum base_core core = BASE_CORE_OURS;
 	bool rested = false;
 	while (!c->stopping) {
@@ -172,21 +172,22 @@ void loop_run(struct controller *c)
 			if (rested && c->now - c->slept < SOON)
 				c->yields = c->config->yields;
 			rested = false;
-			looks = yields = 0;
+			waited = 0;
 			/* What was done is often for somebody on this core. */
 			if (!c->config->spin_busy)
 				core = base_yield(&c->yield);
 		} else if (c->config->spin_busy) {
 			continue;
-		} else if (core == BASE_CORE_OURS && c->yields > 0 && ++looks % LOOKS_A_YIELD != 0) {
-			continue;
-		} else if (!rested && core < BASE_CORE_CROWDED && yields++ < c->yields) {
+		} else if (!rested && core < BASE_CORE_CROWDED && ++waited < 2 * c->yields) {
+			if (core == BASE_CORE_OURS && ++looks % LOOKS_A_YIELD != 0)
+				continue;
+			waited++;
 			core = base_yield(&c->yield);
 		} else {
 			if (!rested && core < BASE_CORE_CROWDED)
 				c->yields /= 2;
 			rested = true;
-			looks = yields = 0;
+			waited = 0;
 			core = BASE_CORE_SHARED;
 			c->slept = base_clock();
 			rest(c);
