@@ -43,7 +43,7 @@ int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *te
 
 static struct holders before, after;
 static const struct CMUnitTest *running;
-static CMFixtureFunction group_setup;
+static CMFixtureFunction group_setup, group_teardown;
 static void *group_state;
 
 /* ------------------------------------------------------------------ looking */
@@ -202,11 +202,17 @@ static int after_test(void **state)
 	return anything_left(true) ? -1 : status;
 }
 
+/* The group's state is kept from cmocka, which would give it to each test instead of its own. */
 static int before_group(void **state)
 {
-	int status = group_setup != NULL ? group_setup(state) : 0;
-	group_state = *state;
-	return status;
+	(void)state;
+	return group_setup != NULL ? group_setup(&group_state) : 0;
+}
+
+static int after_group(void **state)
+{
+	(void)state;
+	return group_teardown != NULL ? group_teardown(&group_state) : 0;
 }
 
 int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *tests, size_t count,
@@ -222,7 +228,8 @@ int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *te
 		all[i].initial_state = (void *)(uintptr_t)&tests[i];
 	}
 	group_setup = setup;
-	int failed = __real__cmocka_run_group_tests(name, all, count, before_group, teardown);
+	group_teardown = teardown;
+	int failed = __real__cmocka_run_group_tests(name, all, count, before_group, after_group);
 	free(all);
 	return failed;
 }

@@ -122,11 +122,29 @@ static void make_queries(void)
 		queries[i] = (verify_query){.photo = i, .name = names[i * 7 / 5 % PEOPLE]};
 }
 
+static verify_options options_of(uint32_t piece, uint32_t depth)
+{
+	return (verify_options){
+		.piece = piece, .depth = depth, .timeout = stretched(TIMEOUT), .patience = PATIENCE};
+}
+
+enum { WIDE_PIECE = 128, WIDE_DEPTH = 8 };
+
+/* An arena stays as large as it has been once: so here, before tests are looked at for what they
+ * leave behind. */
+static bool grow_arena(void)
+{
+	const verify_options wide = options_of(WIDE_PIECE, WIDE_DEPTH);
+	verifier *widest = verify_open(ch, &wide, known, photos, PHOTOS);
+	const bool grown = widest != NULL && verify_connect(widest) == FOS_OK;
+	verify_close(widest);
+	return grown;
+}
+
 static int setup(void **state)
 {
 	const fos_attach_options options = {.label = "faceverify-test"};
-	const verify_options how = {
-		.piece = 32, .depth = 8, .timeout = stretched(TIMEOUT), .patience = PATIENCE};
+	const verify_options how = options_of(32, 8);
 	static synth_identity face;
 	gallery_entry entries[PEOPLE];
 	char error[GALLERY_ERROR_MAX] = "";
@@ -149,7 +167,8 @@ static int setup(void **state)
 	known = gallery_new();
 	v = verify_open(ch, &how, known, photos, PHOTOS);
 	if (known == NULL || v == NULL || verify_connect(v) != FOS_OK ||
-		gallery_enrol(known, ch, verify_fs(v), entries, PEOPLE, NULL, error) != FOS_OK) {
+		gallery_enrol(known, ch, verify_fs(v), entries, PEOPLE, NULL, error) != FOS_OK ||
+		!grow_arena()) {
 		print_error("%s %s\n", v != NULL ? verify_error(v) : "", error);
 		return -1;
 	}
@@ -260,8 +279,7 @@ static void a_full_volume_is_named(void **state)
 static void a_free_lane_is_used_at_once(void **state)
 {
 	static struct outcome outcome;
-	const verify_options narrow = {
-		.piece = 1, .depth = 1, .timeout = stretched(TIMEOUT), .patience = PATIENCE};
+	const verify_options narrow = options_of(1, 1);
 	verifier *usual = v;
 	v = verify_open(ch, &narrow, known, photos, PHOTOS);
 	assert_non_null(v);
@@ -399,8 +417,7 @@ static void every_part_of_a_batch_is_seen(void **state)
  * have arrived, and its chain goes on meanwhile. */
 static void chains_do_not_upload_all_at_once(void **state)
 {
-	const verify_options wide = {
-		.piece = 128, .depth = 8, .timeout = stretched(TIMEOUT), .patience = PATIENCE};
+	const verify_options wide = options_of(WIDE_PIECE, WIDE_DEPTH);
 	static struct outcome outcome;
 	uint64_t begin, end, first_arrival = UINT64_MAX, last_upload = 0;
 	verifier *usual = v;
