@@ -2,8 +2,9 @@
  *
  * Measured on a machine of two cores: a round trip through the Controller takes 2.7 us where the
  * waiter yields its core up to fifty times before it sleeps, 80 us where it sleeps at once, and
- * more where it spins. So: look, yield, look ..., then declare the sleep in the ring, look once
- * more, and wait in epoll for the doorbell, the lifeline, a stop, or a watched descriptor.
+ * more where it spins. So: look, yield, look ..., unless yielding does not pay (base/yield.h), then
+ * declare the sleep in the ring, look once more, and wait in epoll for the doorbell, the lifeline,
+ * a stop, or a watched descriptor.
  */
 #include <errno.h>
 #include <poll.h>

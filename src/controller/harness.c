@@ -28,6 +28,7 @@
 #include <cmocka.h>
 
 #include "base/base.h"
+#include "base/yield.h"
 
 enum { PATIENCE_MS = 60000 }; /* longer than any machine is busy */
 
@@ -39,9 +40,7 @@ uint64_t harness_stretch(uint64_t time)
 
 static uint64_t now_ms(void)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return base_clock() / 1000000;
 }
 
 static void pause_ms(long ms)
@@ -460,10 +459,8 @@ const fos_recorder *cluster_recorder(const struct cluster *cluster, int node)
 const fos_recorder *cluster_recorder_now(const struct cluster *cluster, int node)
 {
 	struct mini m;
-	struct timespec time;
 	const fos_recorder *recorder = cluster_recorder(cluster, node);
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	uint64_t begin = (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+	const uint64_t begin = base_clock();
 	mini_open(&m, cluster_socket(cluster, node), "look");
 	assert_int_equal(mini_null(&m), FOS_OK);
 	mini_close(&m);
